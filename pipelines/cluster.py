@@ -1,0 +1,154 @@
+"""Joining or starting a Ray cluster: quiet, authenticated, with explicit thread counts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from semconv.config import RaySettings
+from semconv.errors import ResourceError, SemconvError
+from semconv.progress import Report
+
+POLL_S = 0.5
+
+
+def environment(settings: RaySettings) -> dict[str, str]:
+    """Environment of every worker: thread counts, offline hubs, and compiled DeepSpeed pieces kept per venv."""
+    threads = str(settings.threads)
+    return {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "TOKENIZERS_PARALLELISM": "false",
+        "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions")),
+    }
+
+
+def authenticate() -> None:
+    """Give this process, and what it starts, a token that is never written to disk, unless it has one already."""
+    if "RAY_AUTH_MODE" not in os.environ and "RAY_AUTH_TOKEN" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+@contextmanager
+def cluster(settings: RaySettings) -> Iterator[None]:
+    """A connection to the cluster for the time of the block; a cluster started here ends with it."""
+    if ray.is_initialized():
+        yield
+        return
+    authenticate()
+    address = settings.address or os.environ.get("RAY_ADDRESS")
+    own: dict[str, Any] = {} if address else {"num_cpus": settings.num_cpus, "include_dashboard": False}
+    level = logging.INFO if settings.verbose else logging.ERROR
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        ray.init(
+            address=address or "local",
+            log_to_driver=settings.verbose,
+            logging_level=level,
+            runtime_env={"env_vars": environment(settings)},
+            **own,
+        )
+    except ConnectionError as error:
+        raise ResourceError(
+            f"No Ray cluster answers at {address}: {error}", "Start it, or leave ray.address unset"
+        ) from None
+    _quieten(settings)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _quieten(settings: RaySettings) -> None:
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = settings.verbose
+    context.print_on_execution_start = settings.verbose
+    if not settings.verbose:
+        for name in ("ray.data", "ray.train", "ray.serve"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def explain(error: BaseException) -> SemconvError | None:
+    """The readable error behind one that came back from a worker, or none if nobody foresaw it."""
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    while queue:
+        current = queue.pop(0)
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, SemconvError):
+            return SemconvError(current.problem, current.remedy)
+        if isinstance(current, (ray.exceptions.WorkerCrashedError, ray.exceptions.ActorDiedError)):
+            return ResourceError(
+                "A worker process died, killed from outside or for lack of memory",
+                "Run the command again to go on; with less memory at hand, lower the stage's batch_size or workers",
+            )
+        if isinstance(current, ray.exceptions.OutOfMemoryError):
+            return ResourceError("A worker ran out of memory", "Lower the stage's batch_size or workers")
+        queue += [getattr(current, "cause", None), current.__cause__, current.__context__]
+        queue += list(getattr(current, "worker_failures", {}).values())
+    return None
+
+
+@ray.remote(num_cpus=0)
+class Board:
+    """Where workers write how far they are, for the driver to read."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[float, float, str] | None = None
+
+    def write(self, done: float, total: float, note: str) -> None:
+        """Keep the latest word."""
+        self._latest = (done, total, note)
+
+    def read(self) -> tuple[float, float, str] | None:
+        """The latest word, if any."""
+        return self._latest
+
+
+class RemoteReport:
+    """A `Report` that a worker can be sent; what it says reaches the driver's line."""
+
+    def __init__(self, board: Any) -> None:
+        self._board = board
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        self._board.write.remote(done, total, note)
+
+
+@contextmanager
+def remote_report(report: Report) -> Iterator[RemoteReport]:
+    """A `RemoteReport` for workers, whose words are passed on to ``report`` for the time of the block."""
+    board = Board.remote()
+    over = threading.Event()
+
+    def poll() -> None:
+        while not over.wait(POLL_S):
+            try:
+                latest = ray.get(board.read.remote(), timeout=10 * POLL_S)
+            except ray.exceptions.RayError:
+                continue
+            if latest is not None:
+                report(*latest)
+
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    try:
+        yield RemoteReport(board)
+    finally:
+        over.set()
+        thread.join()
+        ray.kill(board)

@@ -1,0 +1,126 @@
+"""A stage: artifacts in, artifacts out, skipped when nothing it depends on has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pipelines.cluster import cluster, explain
+from pipelines.console import StageLine
+from semconv.artifacts import Artifact, Manifest, Run, check_lineage, finish, request_of, require_space, staging
+from semconv.config import Section, Settings, determining
+from semconv.errors import ArtifactError
+
+A = TypeVar("A", bound=Artifact)
+SPACE = 256 * 2**20
+"""Bytes that must be free before a stage starts, whatever it writes."""
+
+
+@dataclass
+class Work:
+    """What a stage's ``build`` is given: settings, opened inputs, folders to write into, a line to report on."""
+
+    settings: Settings
+    run: Run
+    request: str
+    line: StageLine
+    inputs: dict[str, Artifact] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def input(self, kind: type[A]) -> A:
+        """The opened input of this type."""
+        return cast(A, self.inputs[kind.kind])
+
+    def out(self, kind: str) -> Path:
+        """The folder to write this artifact's files into; published when the stage ends well."""
+        return self.folders[kind]
+
+    def count(self, kind: str, **counts: Any) -> None:
+        """Record counts in the artifact's manifest."""
+        self.counts.setdefault(kind, {}).update(counts)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage by name: the kinds it ``makes``, the types it ``needs``, the settings sections it ``reads``.
+
+    ``code`` is raised when the stage computes something else from the same input. ``raw`` gives fingerprints of
+    input from outside by name; ``accepts`` may refuse, by raising, an earlier artifact made from other input.
+    """
+
+    name: str
+    makes: tuple[str, ...]
+    needs: tuple[type[Artifact], ...]
+    reads: tuple[str, ...]
+    code: int
+    build: Callable[[Work], None]
+    raw: Callable[[Settings], dict[str, str]] = lambda _: {}
+    accepts: Callable[[Manifest, dict[str, str]], None] = lambda _manifest, _raw: None
+
+    def settings_of(self, settings: Settings) -> dict[str, Any]:
+        """The settings that decide what this stage computes, by section; the seed is always among them."""
+        sections = {name: cast(Section, getattr(settings, name)) for name in self.reads}
+        return {name: determining(section) for name, section in sections.items()} | {"seed": settings.run.seed}
+
+
+def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
+    """Run the stages in order, each only where it is not up to date; the cluster is joined when first needed."""
+    with ExitStack() as session:
+        joined = False
+        for stage in stages:
+            run = Run(settings.run.root, settings.run.name)
+            raw = stage.raw(settings)
+            inputs = {kind.kind: kind.open(run.artifact(kind.kind)) for kind in stage.needs}
+            check_lineage(inputs.values())
+            chosen = stage.settings_of(settings)
+            fingerprints = {name: a.fingerprint for name, a in inputs.items()} | raw
+            request = request_of("+".join(stage.makes), chosen, fingerprints, stage.code)
+            earlier = _earlier(run, stage)
+            if earlier is not None:
+                stage.accepts(earlier[0], raw)
+            line = StageLine(stage.name)
+            if earlier is not None and not settings.run.force and all(m.request == request for m in earlier):
+                line.say("up to date")
+                continue
+            require_space(run.path, SPACE)
+            if not joined:
+                session.enter_context(cluster(settings.ray))
+                joined = True
+            _build(stage, Work(settings, run, request, line, inputs), chosen, {**inputs, **raw})
+
+
+def _earlier(run: Run, stage: Stage) -> list[Manifest] | None:
+    """Manifests of what the stage made before, if all of it is there and whole."""
+    try:
+        return [type(kind, (Artifact,), {"kind": kind}).open(run.artifact(kind)).manifest for kind in stage.makes]
+    except ArtifactError:
+        return None
+
+
+def _build(stage: Stage, work: Work, chosen: dict[str, Any], inputs: dict[str, Artifact | str]) -> None:
+    started = time.monotonic()
+    with work.line, ExitStack() as outputs:
+        for kind in stage.makes:
+            work.folders[kind] = outputs.enter_context(staging(work.run.artifact(kind)))
+        try:
+            stage.build(work)
+        except Exception as error:
+            explained = explain(error)
+            if explained is None or explained is error:
+                raise
+            raise explained from error
+        for kind in stage.makes:
+            finish(
+                work.folders[kind],
+                kind,
+                settings=chosen,
+                inputs=inputs,
+                counts=work.counts.get(kind, {}),
+                request=work.request,
+                seconds=time.monotonic() - started,
+            )

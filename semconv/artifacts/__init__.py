@@ -1,0 +1,28 @@
+"""Artifacts: what stages hand to one another on disk, and the only thing they share."""
+
+from semconv.artifacts.artifact import Artifact, check_lineage, finish, request_of
+from semconv.artifacts.corpus import Corpus, Split
+from semconv.artifacts.manifest import Manifest, digest, file_digest
+from semconv.artifacts.publish import require_space, staging
+from semconv.artifacts.ragged import Ragged
+from semconv.artifacts.run import Run
+from semconv.artifacts.tokens import ItemTokens
+from semconv.artifacts.vectors import ItemVectors
+
+__all__ = [
+    "Artifact",
+    "Corpus",
+    "ItemTokens",
+    "ItemVectors",
+    "Manifest",
+    "Ragged",
+    "Run",
+    "Split",
+    "check_lineage",
+    "digest",
+    "file_digest",
+    "finish",
+    "request_of",
+    "require_space",
+    "staging",
+]

@@ -1,0 +1,1 @@
+"""Collaborative models: popularity, item-to-item, SASRec."""

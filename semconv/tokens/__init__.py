@@ -1,0 +1,1 @@
+"""Items to codes: text encoder, fusion, residual quantizer, collision resolution, quality report."""
