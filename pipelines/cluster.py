@@ -126,6 +126,7 @@ class RemoteReport:
         self._board = board
 
     def __call__(self, done: float, total: float, note: str = "") -> None:
+        """Send the word on its way; does not wait."""
         self._board.write.remote(done, total, note)
 
 

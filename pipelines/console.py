@@ -42,6 +42,7 @@ class StageLine:
         self._write(f"{self.name:<10} {word} {duration(time.monotonic() - self._started)}", final=True)
 
     def __call__(self, done: float, total: float, note: str = "") -> None:
+        """Show how far the work is, unless something was shown just before."""
         now = time.monotonic()
         with self._lock:
             changed = bool(note) and note.split(" ")[0] != self._note

@@ -5,6 +5,7 @@ from semconv.artifacts.corpus import Corpus, Split
 from semconv.artifacts.manifest import Manifest, digest, file_digest
 from semconv.artifacts.publish import require_space, staging
 from semconv.artifacts.ragged import Ragged
+from semconv.artifacts.recommender import Recommender
 from semconv.artifacts.run import Run
 from semconv.artifacts.tokens import ItemTokens
 from semconv.artifacts.vectors import ItemVectors
@@ -16,6 +17,7 @@ __all__ = [
     "ItemVectors",
     "Manifest",
     "Ragged",
+    "Recommender",
     "Run",
     "Split",
     "check_lineage",
