@@ -33,9 +33,12 @@ def environment(settings: RaySettings) -> dict[str, str]:
 
 
 def authenticate() -> None:
-    """Give this process, and what it starts, a token that is never written to disk, unless it has one already."""
-    if "RAY_AUTH_MODE" not in os.environ and "RAY_AUTH_TOKEN" not in os.environ:
-        os.environ["RAY_AUTH_MODE"] = "token"
+    """Give this process, and what it starts, a token that is never written to disk, unless it has one already.
+
+    ``RAY_AUTH_MODE`` is left alone: `ray.init` turns token authentication on by itself for a cluster it starts, and
+    setting the mode after ray was imported would come too late.
+    """
+    if "RAY_AUTH_TOKEN" not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
@@ -45,8 +48,9 @@ def cluster(settings: RaySettings) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    authenticate()
     address = settings.address or os.environ.get("RAY_ADDRESS")
+    if not address:
+        authenticate()
     own: dict[str, Any] = {} if address else {"num_cpus": settings.num_cpus, "include_dashboard": False}
     level = logging.INFO if settings.verbose else logging.ERROR
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -89,8 +93,8 @@ def explain(error: BaseException) -> SemconvError | None:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, SemconvError):
-            return SemconvError(current.problem, current.remedy)
+        if isinstance(current, SemconvError) and not isinstance(current, ray.exceptions.RayTaskError):
+            return current
         if isinstance(current, (ray.exceptions.WorkerCrashedError, ray.exceptions.ActorDiedError)):
             return ResourceError(
                 "A worker process died, killed from outside or for lack of memory",

@@ -1,0 +1,52 @@
+"""Fixtures that every kind of test may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from semconv.artifacts import Run
+from semconv.cli import load_settings
+from semconv.config import Settings
+
+REPOSITORY = Path(__file__).parent.parent
+REFERENCE_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """The folder of real data sets beside the checkout; tests that need it skip where there is none."""
+    if not REFERENCE_DATA.is_dir():
+        pytest.skip("the reference data sets are not beside this checkout")
+    return REFERENCE_DATA
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; without one the test skips on a person's machine and fails in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        message = "chromium is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the smallest real run, in a folder of the session's own."""
+    root = tmp_path_factory.mktemp("runs")
+    return load_settings(["--config", str(REPOSITORY / "tests" / "tiny.yaml"), "--run.root", str(root)])
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_settings: Settings) -> Run:
+    """Every artifact of a tiny synthetic shop, made once by the real pipelines."""
+    from pipelines.run import run
+
+    run(tiny_settings)
+    return Run(tiny_settings.run.root, tiny_settings.run.name)

@@ -1,0 +1,52 @@
+"""The stage line: live on a terminal, plain in a log."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from pipelines.console import StageLine, duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(4.2, "4s"), (200, "3m20s"), (7500, "2h05m"), (59.7, "1m00s")])
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_a_terminal_gets_one_line_that_is_redrawn() -> None:
+    stream = Terminal()
+    with StageLine("embed", stream) as line:
+        line(1, 4, "text")
+        line(2, 4, "behaviour")
+    assert stream.getvalue().count("\n") == 1
+    assert "\r" in stream.getvalue()
+    assert "50% behaviour" in stream.getvalue()
+    assert stream.getvalue().endswith("done in 0s\n")
+
+
+def test_a_log_gets_plain_lines_with_phase_changes() -> None:
+    stream = io.StringIO()
+    with StageLine("embed", stream) as line:
+        line(0, 4, "text")
+        for done in range(1, 4):
+            line(done, 4, "text")
+        line.say("4 items")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].split() == ["embed", "started"]
+    assert len([shown for shown in lines if "text" in shown]) == 1
+    assert "4 items" in lines[-2]
+    assert "\r" not in stream.getvalue()
+
+
+def test_a_failed_stage_does_not_say_done() -> None:
+    stream = io.StringIO()
+    with pytest.raises(ValueError, match="no"), StageLine("embed", stream):
+        raise ValueError("no")
+    assert "done" not in stream.getvalue()
+    assert "stopped after" in stream.getvalue()

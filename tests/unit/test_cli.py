@@ -1,0 +1,105 @@
+"""Settings: the file, the command line over it, and errors that name the setting and the nearest known one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from semconv.cli import load_settings, main, setting_names
+from semconv.config import Settings, determining
+from semconv.errors import InputError, SettingError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def test_command_line_lies_over_the_file_and_keeps_its_siblings(tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump({"align": {"epochs": 3, "learning_rate": 0.5}, "run": {"name": "shop"}}))
+    settings = load_settings(["--config", str(file), "--align.learning_rate", "1e-4"])
+    assert (settings.align.epochs, settings.align.learning_rate, settings.run.name) == (3, 1e-4, "shop")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--align.lerning_rate", "1"], ["align.lerning_rate", "'align.learning_rate'"]),
+        (["--k_cor", "1"], ["k_cor", "'corpus.k_core'"]),
+        (["--align.learning_rate", "fast"], ["align.learning_rate", "fast"]),
+        (["--align.zero_stage", "4"], ["align.zero_stage"]),
+        (["--precache.k", "500"], ["precache.beams"]),
+        (["--config", "absent.yaml"], ["absent.yaml"]),
+    ],
+)
+def test_a_bad_command_line_is_one_clear_error(arguments: list[str], words: list[str]) -> None:
+    with pytest.raises(SettingError) as caught:
+        load_settings(arguments)
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("align: {spelin: tokens}", ["align.spelin", "align.spelling"]),
+        ("alin: {epochs: 3}", ["alin"]),
+        ("- a list", ["no mapping"]),
+        ("align: {epochs: [", ["cannot be read"]),
+    ],
+)
+def test_a_bad_file_is_one_clear_error_that_names_it(tmp_path: Path, content: str, words: list[str]) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(content)
+    with pytest.raises(SettingError) as caught:
+        load_settings(["--config", str(file)])
+    assert all(word in str(caught.value) for word in [*words, "bad.yaml"])
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_configuration_loads(config: Path) -> None:
+    assert load_settings(["--config", str(config)]).run.name == config.stem
+
+
+def test_help_lists_every_setting_with_meaning_and_default() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", "from semconv.cli import load_settings; load_settings(['--help'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    folded = " ".join(shown.split())
+    for name in setting_names():
+        assert f"--{name}" in folded, name
+    section, leaf = Settings.model_fields["align"].default, "learning_rate"
+    assert type(section).model_fields[leaf].description in folded
+    assert f"(default: {getattr(section, leaf)})" in folded
+
+
+def test_only_settings_that_change_results_determine_artifacts() -> None:
+    default, spread = Settings(), load_settings(["--align.workers", "2", "--align.checkpoint_every", "7"])
+    assert determining(default.align) == determining(spread.align)
+    assert determining(default.align) != determining(load_settings(["--align.epochs", "2"]).align)
+    assert "path" not in determining(default.corpus)
+    assert determining(default.embed)["sasrec"]["width"] == default.embed.sasrec.width
+
+
+def test_a_command_prints_one_message_and_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: Settings) -> None:
+        raise InputError("items.csv is empty", "Export it again")
+
+    with pytest.raises(SystemExit) as exit_:
+        main(work, "pipelines.ingest", [])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "pipelines.ingest: items.csv is empty. Export it again.\n"
+
+
+def test_ctrl_c_ends_a_command_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: Settings) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as exit_:
+        main(work, "pipelines.run", [])
+    assert exit_.value.code == 130
+    assert "stopped" in capsys.readouterr().err
