@@ -84,6 +84,16 @@ def _quieten(settings: RaySettings) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
+def require_cpus(setting: str, workers: int) -> None:
+    """Actors hold their CPUs until the end: one must stay free for the reads, or nothing would ever move."""
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if workers >= cpus:
+        raise ResourceError(
+            f"{setting} is {workers} and the cluster has {cpus} CPUs, of which one must stay free",
+            f"Lower {setting}, or raise ray.num_cpus",
+        )
+
+
 def explain(error: BaseException) -> SemconvError | None:
     """The readable error behind one that came back from a worker, or none if nobody foresaw it."""
     seen: set[int] = set()

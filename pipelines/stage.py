@@ -60,7 +60,7 @@ class Stage:
     code: int
     build: Callable[[Work], None]
     raw: Callable[[Settings], dict[str, str]] = lambda _: {}
-    accepts: Callable[[Manifest, dict[str, str]], None] = lambda _manifest, _raw: None
+    accepts: Callable[[Run, Manifest, dict[str, str]], None] = lambda _run, _manifest, _raw: None
 
     def settings_of(self, settings: Settings) -> dict[str, Any]:
         """The settings that decide what this stage computes, by section; the seed is always among them."""
@@ -82,7 +82,7 @@ def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
             request = request_of("+".join(stage.makes), chosen, fingerprints, stage.code)
             earlier = _earlier(run, stage)
             if earlier is not None:
-                stage.accepts(earlier[0], raw)
+                stage.accepts(run, earlier[0], raw)
             line = StageLine(stage.name)
             if earlier is not None and not settings.run.force and all(m.request == request for m in earlier):
                 line.say("up to date")

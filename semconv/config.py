@@ -64,6 +64,7 @@ class SyntheticSettings(Section):
     missing_text: Fraction = setting(0.02, "share of items without a title")
     duplicate_titles: Fraction = setting(0.03, "share of items that carry another item's title")
     tied_timestamps: Fraction = setting(0.3, "share of events that share the previous event's timestamp")
+    dirty_rows: Fraction = setting(0.002, "share of rows that lack an id, have no time, or come twice")
 
 
 class CorpusSettings(Section):
@@ -75,9 +76,14 @@ class CorpusSettings(Section):
     )
     interactions: str | None = setting(None, "interaction file or glob inside corpus.path; none takes the reader's own")
     items: str | None = setting(None, "item file or glob inside corpus.path; none takes the reader's own")
-    columns: dict[str, str] = setting({}, "column mapping: our name -> name in the file (JSON on the command line)")
+    columns: dict[str, str] = setting(
+        {}, "column mapping: our name -> name in the file; 'items.NAME' maps one table alone (JSON on the command line)"
+    )
     delimiter: str = setting(",", "field delimiter of CSV input", min_length=1, max_length=1)
     encoding: str = setting("utf-8", "character encoding of text input")
+    time_unit: Literal["auto", "s", "ms", "us", "ns"] | None = setting(
+        None, "unit of numeric timestamps; auto tells it from their size, none takes the reader's own"
+    )
     min_rating: float | None = setting(None, "interactions rated below this are filtered; none keeps all (stars)")
     deduplicate: Literal["none", "event", "item"] = setting(
         "event", "none; event: same user, item and time once; item: a user's first interaction with an item only"
@@ -112,7 +118,10 @@ class SasrecSettings(Section):
     epochs: Positive = setting(40, "passes over the training sequences, at most")
     patience: Positive = setting(5, "validations without a better NDCG@10 before it stops")
     batch_size: Positive = setting(256, "users per step")
-    learning_rate: float = setting(1e-3, "Adam learning rate", gt=0)
+    learning_rate: float = setting(1e-3, "AdamW learning rate", gt=0)
+    weight_decay: float = setting(0.0, "AdamW weight decay", ge=0)
+    precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the matrix products in training")
+    validation_users: Positive = setting(10_000, "users of the fixed sample that validates, at most")
 
 
 class EmbedSettings(Section):
@@ -172,8 +181,12 @@ class AlignSettings(Section):
     learning_rate: float = setting(1e-3, "peak AdamW learning rate", gt=0)
     weight_decay: float = setting(0.05, "AdamW weight decay of matrices", ge=0)
     dropout: Fraction = setting(0.2, "dropout rate")
+    label_smoothing: Fraction = setting(0.1, "share of a target's probability spread over all codes (compact)")
     warmup: Fraction = setting(0.05, "share of the steps with rising learning rate")
     precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the forward and backward pass")
+    engine: Literal["deepspeed", "plain"] = setting(
+        "deepspeed", "what computes the steps; plain torch only ever runs on one worker"
+    )
     zero_stage: Annotated[int, Field(ge=0, le=3)] = setting(1, "DeepSpeed ZeRO stage")
     validation_users: Positive = setting(2000, "users of the fixed sample that validates during training")
     validate_every: Positive = setting(2, "epochs between validations")
@@ -188,6 +201,7 @@ class EvaluateSettings(Section):
 
     at: tuple[Positive, ...] = setting((5, 10, 20), "cut-offs of Recall and NDCG (items)")
     bootstrap: Positive = setting(1000, "bootstrap resamples of users behind each 95% interval")
+    examples: int = setting(10, "example users on the report's page", ge=0)
     beams: Positive = setting(50, "beams of the generative search")
     batch_size: Positive = operational(256, "users per batch")
     workers: Positive = operational(1, "scoring processes")
@@ -211,16 +225,18 @@ class PrecacheSettings(Section):
 
 
 class ServeSettings(Section):
-    """The service on loopback."""
+    """The service on loopback. No request can ask for more than ``precache.k`` items."""
 
     host: str = operational("127.0.0.1", "address it listens on")
-    port: int = operational(8000, "port it listens on", ge=0, le=65535)
+    port: int = operational(8000, "port it listens on; 0 takes a free one", ge=0, le=65535)
     replicas: Positive = operational(1, "ingress replicas")
     live_replicas: Positive = operational(1, "replicas of the live model")
-    max_k: Positive = operational(100, "most items one request may ask for")
     max_history: Positive = operational(1000, "longest history a request may carry (items)")
-    live_batch_size: Positive = operational(16, "requests decoded together")
+    max_id_length: Positive = operational(256, "longest user or item id a request may carry (characters)")
+    max_body_bytes: Positive = operational(1_048_576, "largest request body (bytes)")
+    live_batch_size: Positive = operational(16, "requests decoded together, at most")
     live_wait_ms: float = operational(5.0, "longest wait for such a batch to fill (milliseconds)", ge=0)
+    live_queue: Positive = operational(64, "live requests waiting at an ingress replica before it falls back at once")
     live_deadline_s: float = operational(2.0, "longest wait for a live answer before falling back (seconds)", gt=0)
 
 

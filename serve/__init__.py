@@ -1,1 +1,1 @@
-"""How semconv answers: Ray Serve deployments and the HTTP API. No algorithm lives here."""
+"""How semconv answers: Ray Serve deployments and an HTTP API over one run's artifacts. No algorithm lives here."""

@@ -1,25 +1,32 @@
 """Artifacts: what stages hand to one another on disk, and the only thing they share."""
 
 from semconv.artifacts.artifact import Artifact, check_lineage, finish, request_of
+from semconv.artifacts.base_model import BaseModel
 from semconv.artifacts.corpus import Corpus, Split
 from semconv.artifacts.manifest import Manifest, digest, file_digest
 from semconv.artifacts.publish import require_space, staging
 from semconv.artifacts.ragged import Ragged
 from semconv.artifacts.recommender import Recommender
+from semconv.artifacts.report import Report
 from semconv.artifacts.run import Run
 from semconv.artifacts.tokens import ItemTokens
+from semconv.artifacts.topk import TopKSnapshot, TopKWriter
 from semconv.artifacts.vectors import ItemVectors
 
 __all__ = [
     "Artifact",
+    "BaseModel",
     "Corpus",
     "ItemTokens",
     "ItemVectors",
     "Manifest",
     "Ragged",
     "Recommender",
+    "Report",
     "Run",
     "Split",
+    "TopKSnapshot",
+    "TopKWriter",
     "check_lineage",
     "digest",
     "file_digest",

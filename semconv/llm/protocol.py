@@ -14,7 +14,7 @@ class BeamModel(Protocol):
     """A model that scores the next code of partial code tuples, level by level.
 
     B histories, K live beams, L ``levels``, C ``codes`` per level. The state is the model's own; the search only
-    carries it from call to call.
+    carries it from call to call, and continues each state at most once.
     """
 
     levels: int

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semconv.artifacts.ragged import Int32
+from semconv.behaviour.ordering import NO_ITEM
 
-NO_ITEM = -1
-"""Fills a ranking's row where fewer than K items could be recommended."""
+__all__ = ["NO_ITEM", "Ranker", "Ranking"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Ranking:
 
     items: Int32
     scores: npt.NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, k: int) -> Ranking:
+        """The ranking of no history at all: shapes (0, k)."""
+        return cls(np.zeros((0, k), np.int32), np.zeros((0, k), np.float32))
 
 
 class Ranker(Protocol):

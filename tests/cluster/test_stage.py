@@ -13,7 +13,7 @@ import ray
 from pipelines.cluster import remote_report
 from pipelines.console import StageLine
 from pipelines.stage import Stage, Work, run_stages
-from semconv.artifacts import Artifact, Manifest
+from semconv.artifacts import Artifact, Manifest, Run
 from semconv.config import RunSettings, Settings, TokenizeSettings
 from semconv.errors import ArtifactError, InputError, ResourceError, SemconvError
 
@@ -113,7 +113,7 @@ def test_a_killed_worker_is_explained(tmp_path: Path) -> None:
 
 
 def test_a_stage_may_refuse_what_was_made_from_other_input(tmp_path: Path) -> None:
-    def accepts(earlier: Manifest, raw: dict[str, str]) -> None:
+    def accepts(_: Run, earlier: Manifest, raw: dict[str, str]) -> None:
         if earlier.inputs["field"] != raw["field"]:
             raise ArtifactError("r was grown on another field", "Choose another --run.name")
 

@@ -1,0 +1,45 @@
+"""base: the language model before alignment, pretrained here on the catalogue's text or taken over from elsewhere.
+
+python -m pipelines.base --config configs/beauty.yaml --base.epochs 5
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.stage import Stage, Work, run_stages
+from pipelines.train import fit
+from pipelines.worker import work as train_here
+from semconv.artifacts import Corpus
+from semconv.cli import main
+from semconv.config import Settings
+from semconv.training.pretrain import pretraining, take_over
+
+
+def build(work: Work) -> None:
+    """Fill the base artifact."""
+    settings = work.settings
+    folder = work.out("base")
+    if settings.base.model is not None:
+        parameters = take_over(settings.base.model, folder)
+        work.count("base", parameters=parameters)
+        return
+    corpus = work.input(Corpus)
+    config = {"corpus": str(corpus.path.absolute()), "settings": settings, "out": str(folder.absolute())}
+    fit(work, _loop, config, name="base", workers=settings.base.workers)
+
+
+def _loop(config: dict[str, Any]) -> None:
+    settings: Settings = config["settings"]
+    job = pretraining(Corpus.open(config["corpus"]), settings.base, settings.run.seed)
+    trained, rank = train_here(job, config["report"], settings.ray.threads)
+    if rank == 0:
+        job.export(trained, Path(config["out"]))
+
+
+STAGE = Stage(name="base", makes=("base",), needs=(Corpus,), reads=("base",), code=1, build=build)
+
+
+if __name__ == "__main__":
+    main(lambda settings: run_stages(settings, [STAGE]), "pipelines.base")

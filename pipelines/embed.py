@@ -1,0 +1,136 @@
+"""Embed: item text through a sentence encoder (Ray Data), and the collaborative models (Ray Train).
+
+python -m pipelines.embed --config configs/beauty.yaml
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import ray
+import torch
+
+from pipelines.stage import Stage, Work, run_stages
+from pipelines.train import fit
+from semconv.artifacts import Corpus, ItemVectors
+from semconv.behaviour.item_to_item import ItemToItem
+from semconv.behaviour.popularity import training_counts
+from semconv.behaviour.sasrec_training import fit_sasrec
+from semconv.behaviour.store import Behaviour, load_sasrec
+from semconv.cli import main
+from semconv.config import EmbedSettings, SasrecSettings, Settings
+from semconv.progress import Report
+from semconv.tokens.text_encoder import TextEncoder, by_length, item_texts
+
+
+class Encode:
+    """A Ray Data actor: batches of texts in, item indices and vectors out."""
+
+    def __init__(self, model: str) -> None:
+        self._encoder = TextEncoder(model)
+
+    def __call__(self, batch: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Columns ``item`` and ``text`` to ``item`` and ``vector``."""
+        return {"item": batch["item"], "vector": self._encoder.encode(list(batch["text"])).numpy()}
+
+
+@ray.remote
+def encoder_width(model: str) -> int:
+    """Dimension Dt of an encoder's vectors.
+
+    Loading it in a task first also brings back the readable error of a model that cannot be loaded: Ray Data
+    gives only the traceback of what is raised inside its actors.
+    """
+    return TextEncoder(model).width
+
+
+def encode_texts(texts: list[str], settings: EmbedSettings, report: Report) -> torch.Tensor:
+    """Unit vectors of all texts, float32 (N, Dt), a zero row for an empty one; encoded on the cluster.
+
+    Texts travel shortest first with their index, so that batches hold little padding and may come back in any order.
+    """
+    report(0, len(texts), "loading the text encoder")
+    vectors = torch.zeros(len(texts), ray.get(encoder_width.remote(settings.text_model)))
+    order = by_length(texts)
+    if not order:
+        return vectors
+    size = settings.text_batch_size
+    chunks = [order[start : start + size] for start in range(0, len(order), size)]
+    encoded = ray.data.from_arrow([pa.table({"item": chunk, "text": [texts[i] for i in chunk]}) for chunk in chunks])
+    encoded = encoded.map_batches(
+        Encode,
+        fn_constructor_args=(settings.text_model,),
+        batch_size=size,
+        compute=ray.data.ActorPoolStrategy(size=settings.text_workers),
+        num_cpus=1,
+    )
+    done = 0
+    for batch in encoded.iter_batches(batch_size=None, batch_format="numpy"):
+        vectors[torch.from_numpy(np.array(batch["item"]))] = torch.from_numpy(np.array(batch["vector"]))
+        done += len(batch["item"])
+        report(done, len(order), "text encoded")
+    if done != len(order):
+        raise RuntimeError(f"{len(order)} texts were sent to be encoded and {done} came back")
+    return vectors
+
+
+def fit_behaviour(config: dict[str, Any]) -> None:
+    """One training worker: fit every collaborative model on training interactions, write them into ``folder``."""
+    torch.set_num_threads(config["threads"])
+    corpus = Corpus.open(config["corpus"])
+    settings = SasrecSettings(**config["settings"])
+    training = corpus.training()
+    sasrec, curve = fit_sasrec(
+        training, corpus.n_items, corpus.split("valid"), settings, seed=config["seed"], report=config["report"]
+    )
+    Behaviour.write(
+        Path(config["folder"]),
+        counts_N=training_counts(training, corpus.n_items),
+        item_to_item=ItemToItem.fit(training, corpus.n_items),
+        sasrec=sasrec,
+        settings=settings,
+        curve=curve,
+    )
+
+
+def build(work: Work) -> None:
+    """Write the vectors and the behaviour models."""
+    corpus = work.input(Corpus)
+    settings = work.settings.embed
+    texts = item_texts(corpus.items)
+    text = encode_texts(texts, settings, work.line)
+    folder = work.out("behaviour").absolute()
+    config = {
+        "corpus": str(corpus.path.absolute()),
+        "settings": settings.sasrec.model_dump(mode="json"),
+        "seed": work.settings.run.seed,
+        "threads": work.settings.ray.threads,
+        "folder": str(folder),
+    }
+    fit(work, fit_behaviour, config, name="behaviour-training")
+    has_text = torch.tensor([bool(t) for t in texts], dtype=torch.bool)
+    has_behaviour = training_counts(corpus.training(), corpus.n_items) > 0
+    behaviour = load_sasrec(folder).item_vectors.detach() * has_behaviour[:, None]
+    ItemVectors.write(
+        work.out("vectors"), text=text, behaviour=behaviour, has_text=has_text, has_behaviour=has_behaviour
+    )
+    known = {"items": corpus.n_items, "with_text": int(has_text.sum()), "with_behaviour": int(has_behaviour.sum())}
+    work.count("vectors", **known)
+    work.count("behaviour", items=corpus.n_items, interactions=len(corpus.training().values))
+    work.line.say(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in known.items()))
+
+
+STAGE = Stage(name="embed", makes=("vectors", "behaviour"), needs=(Corpus,), reads=("embed",), code=1, build=build)
+
+
+def run(settings: Settings) -> None:
+    """Run this stage alone."""
+    run_stages(settings, (STAGE,))
+
+
+if __name__ == "__main__":
+    main(run, "pipelines.embed")

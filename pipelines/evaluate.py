@@ -1,0 +1,158 @@
+"""Evaluate: every system ranks the whole catalogue for every test user; figures, intervals and a page come of it.
+
+python -m pipelines.evaluate --config configs/beauty.yaml
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import ray.data
+import torch
+from ray.data import ActorPoolStrategy
+
+from pipelines.cluster import require_cpus
+from pipelines.stage import Stage, Work, run_stages
+from semconv.artifacts import Artifact, Corpus, ItemTokens, ItemVectors, Manifest, Ragged, Recommender, Run
+from semconv.behaviour.store import Behaviour
+from semconv.cli import main
+from semconv.config import Settings, determining
+from semconv.errors import ArtifactError
+from semconv.evaluation.about import describe
+from semconv.evaluation.examples import choose
+from semconv.evaluation.rankings import Gathering, Rankings, rank_block
+from semconv.evaluation.results import measure
+from semconv.evaluation.tables import text_table
+from semconv.evaluation.write import write_report
+from semconv.progress import Report
+from semconv.recommend.load import open_rankers
+from semconv.recommend.ranker import Ranker
+
+STAGE_OF = {
+    "corpus": "ingest",
+    "vectors": "embed",
+    "behaviour": "embed",
+    "base": "base",
+    "tokens": "tokenize",
+    "model": "align",
+}
+"""The stage that makes each kind of artifact whose time the report tells, in the order they run."""
+
+Opener = Callable[[Run, Settings], dict[str, Ranker]]
+
+
+class RankUsers:
+    """An actor's work: the systems are opened with the first batch, so that what is wrong with them can be read."""
+
+    def __init__(self, run: Run, settings: Settings, opener: Opener) -> None:
+        torch.set_num_threads(settings.ray.threads)
+        self._run = run
+        self._settings = settings
+        self._opener = opener
+
+    @cached_property
+    def _histories(self) -> Ragged:
+        return Corpus.open(self._run.artifact("corpus")).split("test").histories
+
+    @cached_property
+    def _rankers(self) -> dict[str, Ranker]:
+        return self._opener(self._run, self._settings)
+
+    def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.integer]]:
+        """Rankings int32 (B, K) of every system for the users at rows ``id`` of the test split."""
+        histories = list(self._histories.take(batch["id"]))
+        return {"row": batch["id"], **rank_block(self._rankers, histories, max(self._settings.evaluate.at))}
+
+
+def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Report, opener: Opener = open_rankers) -> Rankings:
+    """Rankings of every test user by every system, on ``evaluate.workers`` actors; each user exactly once."""
+    split = corpus.split("test")
+    users, size = len(split.users), settings.evaluate.batch_size
+    if users == 0:
+        raise ArtifactError(f"{corpus.path} has no user to test on", "Use a corpus with longer histories")
+    require_cpus("evaluate.workers", settings.evaluate.workers)
+    gathering = Gathering(split, corpus.n_items, max(settings.evaluate.at))
+    absolute = Run(str(run.path.parent.absolute()), run.path.name)
+    blocks = ray.data.range(users, override_num_blocks=math.ceil(users / size)).map_batches(
+        RankUsers,
+        batch_size=size,
+        fn_constructor_kwargs={"run": absolute, "settings": settings, "opener": opener},
+        compute=ActorPoolStrategy(size=settings.evaluate.workers),
+        num_cpus=1,
+    )
+    report(0, users, "opening the systems")
+    for block in blocks.iter_batches(batch_size=None, batch_format="numpy"):
+        gathering.add(block.pop("row"), block)
+        report(gathering.done, users, f"ranked {gathering.done:,} of {users:,} users")
+    return gathering.finish()
+
+
+def stage_seconds(run: Run, artifacts: Iterable[Artifact]) -> dict[str, float]:
+    """Seconds each earlier stage took, by its name, from the artifacts that belong to the same lineage."""
+    lineage: dict[str, str] = {}
+    for artifact in artifacts:
+        lineage |= artifact.lineage()
+    seconds: dict[str, float] = {}
+    for kind, stage in STAGE_OF.items():
+        if not run.artifact(kind).exists():
+            continue
+        manifest = Manifest.read(run.artifact(kind))
+        own = {**manifest.lineage, kind: manifest.fingerprint}
+        if all(lineage.get(name, fingerprint) == fingerprint for name, fingerprint in own.items()):
+            seconds[stage] = max(seconds.get(stage, 0.0), manifest.seconds)
+    return seconds
+
+
+def build(work: Work) -> None:
+    """Rank, measure, and write the report."""
+    started = time.monotonic()
+    settings, corpus = work.settings, work.input(Corpus)
+    split = corpus.split("test")
+    rankings = rank_users(work.run, settings, corpus, work.line)
+    work.line(len(split.users), len(split.users), "measuring")
+    result = measure(
+        rankings,
+        split.targets,
+        n_items=corpus.n_items,
+        cutoffs=settings.evaluate.at,
+        resamples=settings.evaluate.bootstrap,
+        seed=settings.run.seed,
+    )
+    artifacts = list(work.inputs.values())
+    about = describe(
+        work.run.path.name,
+        corpus,
+        split,
+        artifacts,
+        {"evaluate": determining(settings.evaluate)},
+        stage_seconds(work.run, artifacts) | {"evaluate": time.monotonic() - started},
+    )
+    examples = choose(corpus, split, rankings, settings.evaluate.examples, settings.run.seed)
+    write_report(work.out("report"), result, about, split, examples)
+    for line in text_table(result):
+        work.line.say(line)
+    work.count("report", users=result.users, systems=len(result.systems))
+
+
+STAGE = Stage(
+    name="evaluate",
+    makes=("report",),
+    needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
+    reads=("evaluate",),
+    code=1,
+    build=build,
+)
+
+
+def run(settings: Settings) -> None:
+    """Run this stage alone."""
+    run_stages(settings, (STAGE,))
+
+
+if __name__ == "__main__":
+    main(run, "pipelines.evaluate")

@@ -1,0 +1,35 @@
+"""What runs on a Ray Train worker: a training job, with checkpoints that every rank reports."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import ray.train
+import torch
+from ray.train import Checkpoint
+
+from semconv.progress import Report, silent
+from semconv.training.job import Job, make_engine, run_job
+from semconv.training.loop import Trained
+
+
+def work(job: Job, report: Report, threads: int) -> tuple[Trained, int]:
+    """Train ``job`` on this worker, from the last reported checkpoint if there is one; the result and the rank."""
+    torch.set_num_threads(threads)
+    world = ray.train.get_context().get_world_size()
+    engine = make_engine(job, world)
+    first = report if engine.rank == 0 else silent
+    earlier = ray.train.get_checkpoint()
+    if earlier is None:
+        return run_job(job, engine, checkpoint=report_checkpoint, report=first), engine.rank
+    with earlier.as_directory() as folder:
+        return run_job(job, engine, resume=Path(folder), checkpoint=report_checkpoint, report=first), engine.rank
+
+
+def report_checkpoint(write: Callable[[Path], None], step: int) -> None:
+    """Report what ``write`` puts into a folder as this rank's part of the checkpoint at ``step``; ranks wait for each other."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        ray.train.report({"step": step}, checkpoint=Checkpoint.from_directory(folder))

@@ -1,0 +1,68 @@
+"""Many short sequences in few rows, so that no arithmetic is spent on padding.
+
+Legend: P packed tokens over all sequences, R rows, W width of a row in tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from semconv.artifacts.ragged import Int64, Ragged
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Sequences laid end to end in rows of equal width.
+
+    ``slots_P`` int64: flat place (row * W + column) of every token, sequence by sequence in the order given;
+    ``mask_RWW`` bool: who may attend to whom, which is earlier tokens of the same sequence and oneself.
+    """
+
+    slots_P: torch.Tensor
+    mask_RWW: torch.Tensor
+
+    def to(self, device: torch.device) -> Packed:
+        """The same on ``device``."""
+        return Packed(self.slots_P.to(device), self.mask_RWW.to(device))
+
+
+def pack(lengths: Int64, width: int) -> Packed:
+    """Place sequences of these lengths (1 to ``width`` each) by first fit, longest first."""
+    rows, columns, n_rows = _first_fit(lengths, width)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    within_P = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+    slots_P = np.repeat(rows * width + columns, lengths) + within_P
+    segments = np.full(n_rows * width, -1, np.int64)
+    segments[slots_P] = np.repeat(np.arange(len(lengths)), lengths)
+    segments_RW = torch.from_numpy(segments).view(n_rows, width)
+    same_RWW = segments_RW[:, :, None] == segments_RW[:, None, :]
+    return Packed(
+        torch.from_numpy(slots_P),
+        same_RWW & torch.ones(width, width, dtype=torch.bool).tril(),
+    )
+
+
+def _first_fit(lengths: Int64, width: int) -> tuple[Int64, Int64, int]:
+    """Row and first column of every sequence, and the number of rows."""
+    rows, columns = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
+    used: list[int] = []
+    first_open = 0
+    for sequence in np.argsort(-lengths, kind="stable"):
+        length = int(lengths[sequence])
+        while first_open < len(used) and used[first_open] == width:
+            first_open += 1
+        row = next((r for r in range(first_open, len(used)) if used[r] + length <= width), len(used))
+        if row == len(used):
+            used.append(0)
+        rows[sequence], columns[sequence] = row, used[row]
+        used[row] += length
+    return rows, columns, len(used)
+
+
+def windows(sequences: Ragged, width: int) -> Ragged:
+    """Every non-empty sequence cut into consecutive windows of at most ``width`` items."""
+    rows = [row[start : start + width] for row in sequences for start in range(0, len(row), width)]
+    return Ragged.of(rows)

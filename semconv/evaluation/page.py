@@ -1,0 +1,252 @@
+"""The report as one self-contained HTML page: no script, no font, no image from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from semconv.evaluation.about import About
+from semconv.evaluation.charts import Dots, Line, bar_chart, dot_chart, line_chart
+from semconv.evaluation.examples import Example
+from semconv.evaluation.labels import metric_label, system_family, system_label
+from semconv.evaluation.rankings import FILTERS, Filter
+from semconv.evaluation.results import Result
+from semconv.evaluation.style import STYLE
+from semconv.evaluation.tables import FILTER_WORDS, shown_metrics
+
+HISTORY_SHOWN = 8
+DASHES = ("", "second", "third", "fourth")
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page(result: Result, about: About, examples: Sequence[Example]) -> str:
+    """The whole page. Every text that comes from data is escaped."""
+    sections = [
+        _head(result, about),
+        _systems(result),
+        _curves(result),
+        _training(about),
+        _stages(about),
+        _users(examples),
+        _run(result, about),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<title>Evaluation of {escape(about.run)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(section for section in sections if section)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def looks(systems: Iterable[str]) -> dict[str, str]:
+    """Style-sheet classes of every system: a colour by family, a dash by its place within the family."""
+    chosen: dict[str, str] = {}
+    placed: dict[str, int] = {}
+    for name in systems:
+        family = system_family(name)
+        chosen[name] = f"{family} {DASHES[placed.get(family, 0) % len(DASHES)]}".strip()
+        placed[family] = placed.get(family, 0) + 1
+    return chosen
+
+
+def _head(result: Result, about: About) -> str:
+    keys = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>"
+        for name, value in (
+            ("Users tested", f"{result.users:,}"),
+            ("Items in the catalogue", f"{about.counts['items']:,}"),
+            ("Interactions", f"{about.counts['interactions']:,}"),
+            ("Systems compared", f"{len(result.systems)}"),
+        )
+    )
+    return (
+        f'<p class="eyebrow">Evaluation</p><h1>{escape(about.run)}</h1>'
+        f'<p class="lead">{_lead(result)}</p><dl class="keys">{keys}</dl>'
+    )
+
+
+def _lead(result: Result) -> str:
+    asked = (
+        "Every test user&rsquo;s next item was held out, and each system ranked the whole catalogue to find it. "
+        f"A hit is that very item among the first {result.headline}."
+    )
+    lead = result.lead
+    if lead is None:
+        return asked
+    value = result.systems[lead.first]["filtered"].metrics[lead.metric]
+    return (
+        f"{asked} <strong>{escape(system_label(lead.first))}</strong> ranks best with seen items removed: "
+        f"{metric_label(lead.metric)} {value:.4f}, which is {lead.difference:.4f} above "
+        f"{escape(system_label(lead.second))} (95% interval {_range(lead.low, lead.high)}, "
+        f"{'p' if lead.p < 0.05 else 'not significant, p'}&nbsp;=&nbsp;{lead.p:.3f})."
+    )
+
+
+def _systems(result: Result) -> str:
+    look = looks(result.systems)
+    charts = "".join(
+        _figure(
+            f"<strong>{metric_label(metric)}</strong>, with 95% interval",
+            dot_chart(
+                metric_label(metric),
+                [
+                    Dots(
+                        system_label(name),
+                        [
+                            (by_filter[kind].metrics[metric], *by_filter[kind].intervals[metric], kind == "filtered")
+                            for kind in FILTERS
+                        ],
+                        look[name],
+                    )
+                    for name, by_filter in result.systems.items()
+                ],
+            ),
+        )
+        for metric in (f"recall@{result.headline}", f"ndcg@{result.headline}")
+    )
+    return (
+        "<h2>How well each system ranks</h2>"
+        "<p>Filled marks: items of the user&rsquo;s history are removed before ranking. Rings: they are kept. "
+        "Intervals are the middle 95% of bootstrap resamples of the users, the same resamples for every system.</p>"
+        f'<div class="pair">{charts}</div>{"".join(_table(result, kind) for kind in FILTERS)}'
+    )
+
+
+def _table(result: Result, kind: Filter) -> str:
+    metrics = shown_metrics(result)
+    head = "".join(f'<th scope="col">{metric_label(metric)}</th>' for metric in metrics)
+    rows = []
+    for name, by_filter in result.systems.items():
+        cells = []
+        for metric in metrics:
+            value = by_filter[kind].metrics[metric]
+            number = f"<b>{value:.4f}</b>" if result.is_best(name, metric, kind) else f"{value:.4f}"
+            interval = by_filter[kind].intervals.get(metric)
+            cells.append(f"<td>{number}{f'<small>{_range(*interval)}</small>' if interval else ''}</td>")
+        rows.append(
+            f'<tr><th scope="row" class="{system_family(name)}">{escape(system_label(name))}</th>{"".join(cells)}</tr>'
+        )
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{FILTER_WORDS[kind]}">'
+        f"<table><caption>{FILTER_WORDS[kind].capitalize()}</caption>"
+        f'<thead><tr><th scope="col">System</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def _curves(result: Result) -> str:
+    look = looks(result.systems)
+    charts = "".join(
+        _figure(
+            f"<strong>{FILTER_WORDS[kind].capitalize()}</strong>: share of users whose item is among the first k",
+            line_chart(
+                f"Recall at k, {FILTER_WORDS[kind]}",
+                [
+                    Line(system_label(name), list(enumerate(by_filter[kind].curve, 1)), look[name])
+                    for name, by_filter in result.systems.items()
+                ],
+                x_label="k, items shown",
+                x_ticks=[1, *result.cutoffs] if result.cutoffs[0] > 1 else result.cutoffs,
+            ),
+        )
+        for kind in FILTERS
+    )
+    return f'<h2>Recall by length of the list</h2><div class="pair">{charts}</div>'
+
+
+def _training(about: About) -> str:
+    across = "step" if about.curves and all("step" in point for point in about.curves) else "epoch"
+    charts = []
+    for metric in sorted({name for point in about.curves for name in point} - {"step", "epoch"}):
+        points = [(point[across], point[metric]) for point in about.curves if metric in point and across in point]
+        if not points or (metric != "loss" and "loss" not in metric and "@" not in metric):
+            continue
+        what = "training loss" if metric == "loss" else f"{metric} on validation" if "@" in metric else metric
+        chart = line_chart(
+            what, [Line(f"{points[-1][1]:.4g}", points, "generative")], x_label=across, from_zero="loss" not in metric
+        )
+        charts.append(_figure(f"<strong>{escape(what[0].upper() + what[1:])}</strong>", chart))
+    if not charts:
+        return ""
+    return f'<h2>How the model learned</h2><div class="pair">{"".join(charts)}</div>'
+
+
+def _stages(about: About) -> str:
+    if not about.stage_seconds:
+        return ""
+    bars = [(stage, seconds, _duration(seconds)) for stage, seconds in about.stage_seconds.items()]
+    total = _duration(sum(about.stage_seconds.values()))
+    chart = _figure(f"<strong>Time of each stage</strong>, {total} in all", bar_chart("Time of each stage", bars))
+    return f'<h2>What it took</h2><div class="pair">{chart}</div>'
+
+
+def _users(examples: Sequence[Example]) -> str:
+    if not examples:
+        return ""
+    return (
+        "<h2>Example users</h2><p>Drawn at random from the test users; known by their row number, not their id. "
+        "Each list holds a system&rsquo;s first five items, with the user&rsquo;s own removed. "
+        "The item that was held out is marked where a system found it.</p>" + "".join(map(_user, examples))
+    )
+
+
+def _user(example: Example) -> str:
+    recent = list(reversed(example.history))[:HISTORY_SHOWN]
+    earlier = len(example.history) - len(recent)
+    more = f"<li>and {earlier} earlier</li>" if earlier else ""
+    history = "".join(f"<li>{escape(title)}</li>" for title in recent) or "<li>empty</li>"
+    columns = [f'<div class="history"><h4>History, latest first</h4><ol>{history}{more}</ol></div>']
+    for name, top in example.tops.items():
+        items = "".join(
+            f'<li class="hit">{escape(t)} &#10003;</li>' if hit else f"<li>{escape(t)}</li>" for t, hit in top
+        )
+        columns.append(
+            f'<div><h4 class="{system_family(name)}">{escape(system_label(name))}</h4><ol>{items}</ol></div>'
+        )
+    return (
+        f'<article class="user"><h3>User {example.user:,}</h3>'
+        f'<p class="next">Held out: <strong>{escape(example.target)}</strong></p>'
+        f'<div class="columns">{"".join(columns)}</div></article>'
+    )
+
+
+def _run(result: Result, about: About) -> str:
+    facts = [("seed", str(result.seed)), *((name, f"{value:,}") for name, value in about.counts.items())]
+    return (
+        "<h2>What was run</h2>"
+        + _facts(facts)
+        + _details("Fingerprints", [("all of it", about.fingerprint), *about.fingerprints.items()])
+        + _details("Settings", [(name, "none" if v is None else str(v)) for name, v in about.settings.items()])
+        + _details("Versions", list(about.versions.items()))
+    )
+
+
+def _details(title: str, facts: Sequence[tuple[str, str]]) -> str:
+    return f"<details><summary>{escape(title)}</summary>{_facts(facts, code=True)}</details>"
+
+
+def _facts(facts: Sequence[tuple[str, str]], *, code: bool = False) -> str:
+    wrap = ("<code>", "</code>") if code else ("", "")
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{wrap[0]}{escape(value)}{wrap[1]}</td></tr>'
+        for name, value in facts
+    )
+    return f'<div class="wide"><table class="facts"><tbody>{rows}</tbody></table></div>'
+
+
+def _figure(caption: str, chart: str) -> str:
+    return f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_signed(low)} to {_signed(high)}" if low < 0 else f"{low:.4f}&ndash;{high:.4f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.4f}".replace("-", "&minus;")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,32 @@
+"""The report's files: figures for programs, ranks for later comparison, Markdown and a page for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semconv.artifacts import Split
+from semconv.artifacts.report import MARKDOWN, METRICS, PAGE, RANKS
+from semconv.evaluation.about import About
+from semconv.evaluation.examples import Example
+from semconv.evaluation.page import page
+from semconv.evaluation.rankings import column
+from semconv.evaluation.results import Result
+from semconv.evaluation.tables import markdown
+
+
+def write_report(folder: Path, result: Result, about: About, split: Split, examples: list[Example]) -> None:
+    """Write the files of a `semconv.artifacts.report.Report` into ``folder``."""
+    contract = result.contract(about.fingerprint, about.stage_seconds)
+    (folder / METRICS).write_text(json.dumps(contract, indent=2) + "\n", encoding="utf-8")
+    ranks = {
+        column(name, kind): scores.ranks
+        for name, by_filter in result.systems.items()
+        for kind, scores in by_filter.items()
+    }
+    pq.write_table(pa.table({"user": split.users, "target": split.targets, **ranks}), folder / RANKS)
+    (folder / MARKDOWN).write_text(markdown(result, about), encoding="utf-8")
+    (folder / PAGE).write_text(page(result, about, examples), encoding="utf-8")

@@ -1,0 +1,143 @@
+"""The compact spelling: one position an item, the next item's codes read from it level by level.
+
+An item of the history enters a Hugging Face backbone as the sum of its code embeddings and projections of its text
+and behaviour vectors. From the hidden state of every position a small depth decoder reads the codes of the item that
+comes next, so that a beam costs no backbone step.
+
+R rows, T positions, P target positions, B histories, K beams, L levels, C codes per level, N items, D width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from semconv.artifacts import ItemVectors
+from semconv.artifacts.ragged import Int32
+from semconv.errors import ArtifactError
+from semconv.llm.compact_batch import NOTHING, CompactBatch, CompactExample, pack_examples
+from semconv.llm.depth import DepthDecoder
+from semconv.llm.dropout import regularise
+from semconv.llm.item_encoder import CompactShape, ItemEncoder
+from semconv.llm.load import load_backbone, load_tokenizer
+from semconv.llm.packing import block_mask
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "semconv.json"
+BACKBONE = "backbone"
+
+__all__ = ["BACKBONE", "DESCRIPTION", "WEIGHTS", "CompactModel", "CompactShape"]
+
+
+class CompactModel(nn.Module):
+    """A backbone, an item encoder and a depth decoder; a `BeamModel` once it has a catalogue (`attach`)."""
+
+    def __init__(
+        self, backbone: Any, tokenizer: Any, shape: CompactShape, *, dropout: float = 0.0, smoothing: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.shape, self.tokenizer, self.smoothing = shape, tokenizer, smoothing
+        self.levels, self.codes = shape.levels, shape.codes
+        width = backbone.get_input_embeddings().embedding_dim
+        self.backbone = backbone
+        self.items = ItemEncoder(shape, width, unknown=dropout / 2)
+        self.depth = DepthDecoder(shape.levels, shape.codes, width, dropout)
+        self.dropout = nn.Dropout(dropout)
+        if dropout:
+            regularise(backbone, dropout)
+
+    def attach(self, codes_NL: Int32, vectors: ItemVectors) -> None:
+        """Give the model its catalogue: codes int32 (N, L) and the vectors of the same items."""
+        self.items.attach(codes_NL, vectors)
+
+    def hidden(self, batch: CompactBatch) -> torch.Tensor:
+        """The backbone's last hidden states, (R, T, D)."""
+        words_RTD = self.backbone.get_input_embeddings()(batch.words_RT.clamp(min=0))
+        is_item_RT = batch.items_RT != NOTHING
+        items_PD = self.items(batch.items_RT[is_item_RT]).to(words_RTD.dtype)
+        inputs_RTD = words_RTD.masked_scatter(is_item_RT[:, :, None], items_PD)
+        out = self.backbone(
+            inputs_embeds=self.dropout(inputs_RTD),
+            attention_mask=block_mask(batch.segments_RT),
+            position_ids=batch.positions_RT,
+            use_cache=False,
+        )
+        hidden_RTD: torch.Tensor = out.last_hidden_state
+        return hidden_RTD
+
+    def forward(self, batch: CompactBatch) -> torch.Tensor:
+        """Cross entropy of every target's codes, summed and multiplied by ``batch.scale / L``."""
+        wanted_RT = batch.targets_RT >= 0
+        codes_PL = self.items.codes_NL[batch.targets_RT[wanted_RT]]
+        logits = self.depth(self.hidden(batch)[wanted_RT], codes_PL)
+        losses = [
+            F.cross_entropy(logits_PC.float(), codes_PL[:, level], reduction="sum", label_smoothing=self.smoothing)
+            for level, logits_PC in enumerate(logits)
+        ]
+        return torch.stack(losses).sum() * (batch.scale / self.levels)
+
+    @torch.no_grad()
+    def start(self, histories: Sequence[Int32], words: Sequence[Int32] | None = None) -> tuple[Any, torch.Tensor]:
+        """See `BeamModel`; ``words`` are token ids that go before each history (a wish), possibly empty."""
+        none = np.zeros(0, np.int32)
+        batch = pack_examples(
+            [
+                CompactExample(none if words is None else words[row], history[-self.shape.max_history :], None)
+                for row, history in enumerate(histories)
+            ]
+        ).to(self.items.codes_NL.device)
+        rows_B, positions_B = batch.ends_2B
+        hidden_B1D = self.hidden(batch)[rows_B, positions_B][:, None]
+        return hidden_B1D, self.depth.score(0, hidden_B1D).float().log_softmax(-1)
+
+    @torch.no_grad()
+    def step(
+        self, state: Any, level: int, parents_BK: torch.Tensor, codes_BK: torch.Tensor
+    ) -> tuple[Any, torch.Tensor]:
+        """See `BeamModel`; touches the depth decoder only."""
+        parent_BKD = torch.take_along_dim(state, parents_BK[:, :, None], dim=1)
+        hidden_BKD = parent_BKD + self.depth.prefix[level - 1](codes_BK)
+        return hidden_BKD, self.depth.score(level, hidden_BKD).float().log_softmax(-1)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, ``semconv.json``, and ``backbone/`` with its tokenizer, which `AutoModel` loads."""
+        self.backbone.save_pretrained(folder / BACKBONE)
+        self.tokenizer.save_pretrained(folder / BACKBONE)
+        own = {n: t.contiguous() for n, t in self.state_dict().items() if not n.startswith(f"{BACKBONE}.")}
+        save_file(own, folder / WEIGHTS)
+        description = {"spelling": "compact", **asdict(self.shape)}
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, codes_NL: Int32, vectors: ItemVectors) -> Self:
+        """Open what `save` wrote, in evaluation mode, over a catalogue: codes int32 (N, L) and its vectors.
+
+        Raises `ArtifactError` when codes or vectors are not of the widths that the model was trained with.
+        """
+        described = json.loads((folder / DESCRIPTION).read_text())
+        shape = CompactShape(**{name: described[name] for name in CompactShape.__dataclass_fields__})
+        found = (codes_NL.shape[1], vectors.text.shape[1], vectors.behaviour.shape[1])
+        expected = (shape.levels, shape.text_width, shape.behaviour_width)
+        if found != expected or codes_NL.max(initial=0) >= shape.codes:
+            raise ArtifactError(
+                f"The model in {folder} was trained for {shape.codes} codes and (levels, text width, behaviour width) "
+                f"{expected}; the catalogue has {found}",
+                "Open it with the tokens and vectors it was trained on, or align again",
+            )
+        backbone = load_backbone(folder / BACKBONE)
+        model = cls(backbone, load_tokenizer(folder / BACKBONE), shape)
+        missing, unexpected = model.load_state_dict(load_file(folder / WEIGHTS), strict=False)
+        absent = [name for name in missing if not name.startswith(f"{BACKBONE}.")]
+        if absent or unexpected:
+            raise ArtifactError(f"{folder / WEIGHTS} lacks or adds weights: {absent + unexpected}", "Align again")
+        model.attach(codes_NL, vectors)
+        return model.eval()

@@ -1,0 +1,93 @@
+"""What the compact model reads: words, a start, items; packed into rows.
+
+R rows, T positions, B examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+import torch
+
+from semconv.artifacts.ragged import Int32
+from semconv.llm.packing import pack
+
+NOTHING = -1
+START = -2
+ROW = 64
+"""Positions a row holds, unless one example alone needs more."""
+
+
+@dataclass(frozen=True)
+class CompactExample:
+    """Word token ids (W,), items (n,), and the item to predict at the start and after each item (n + 1,).
+
+    A target of `NOTHING` asks for nothing there; without targets the example is only read.
+    """
+
+    words: Int32
+    history: Int32
+    targets: Int32 | None
+
+    def __len__(self) -> int:
+        return len(self.words) + 1 + len(self.history)
+
+    @property
+    def target_count(self) -> int:
+        """Items to predict."""
+        return 0 if self.targets is None else int((self.targets >= 0).sum())
+
+
+@dataclass(frozen=True)
+class CompactBatch:
+    """Packed examples, all int64; ``scale`` multiplies the summed loss.
+
+    ``words_RT`` token id or `NOTHING`; ``items_RT`` item, `START` or `NOTHING`; ``targets_RT`` item or `NOTHING`;
+    ``segments_RT`` which example of its row a position belongs to, 0 for none; ``positions_RT`` its place there;
+    ``ends_2B`` row and position of every example's last position.
+    """
+
+    words_RT: torch.Tensor
+    items_RT: torch.Tensor
+    targets_RT: torch.Tensor
+    segments_RT: torch.Tensor
+    positions_RT: torch.Tensor
+    ends_2B: torch.Tensor
+    scale: float = 1.0
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on another device."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
+        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
+
+
+def pack_examples(examples: Sequence[CompactExample], scale: float = 1.0, row: int = ROW) -> CompactBatch:
+    """Pack examples into rows; see `CompactBatch`."""
+    lengths = [len(example) for example in examples]
+    rows, starts, n_rows, n_positions = pack(lengths, row)
+    shape = (n_rows, n_positions)
+    words, items, targets = (np.full(shape, NOTHING, np.int64) for _ in range(3))
+    segments, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for number, (example, r, begin, length) in enumerate(zip(examples, rows, starts, lengths, strict=True), start=1):
+        first = begin + len(example.words)
+        stop = begin + length
+        words[r, begin:first] = example.words
+        items[r, first] = START
+        items[r, first + 1 : stop] = example.history
+        if example.targets is not None:
+            targets[r, first:stop] = example.targets
+        segments[r, begin:stop] = number
+        positions[r, begin:stop] = np.arange(length)
+    ends = np.stack([rows, starts + np.asarray(lengths, np.int64) - 1])
+    return CompactBatch(
+        torch.from_numpy(words),
+        torch.from_numpy(items),
+        torch.from_numpy(targets),
+        torch.from_numpy(segments),
+        torch.from_numpy(positions),
+        torch.from_numpy(ends),
+        scale,
+    )

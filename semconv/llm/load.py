@@ -1,0 +1,82 @@
+"""Opening a language model from a folder or by hub id: safetensors only, no code from strangers, a pad token always.
+
+B rows, T positions.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from semconv.errors import ArtifactError
+
+UNBOUNDED = 2**20
+_PAD = "<pad>"
+
+
+def load_tokenizer(source: str | Path) -> Any:
+    """The tokenizer, with a pad token: its own, or the end-of-text token, or a new one.
+
+    A new one enlarges the vocabulary; `load_causal` makes room for it. Raises `ArtifactError` when there is none.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable("tokenizer", source, error) from error
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token is not None:
+            tokenizer.pad_token = tokenizer.eos_token
+        else:
+            tokenizer.add_special_tokens({"pad_token": _PAD})
+    return tokenizer
+
+
+def load_causal(source: str | Path, tokenizer: Any) -> Any:
+    """The causal LM in float32, on the CPU, with an embedding row for every token of ``tokenizer``."""
+    logging.disable_progress_bar()
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            str(source),
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable("causal language model", source, error) from error
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def load_backbone(source: str | Path) -> Any:
+    """The model without its output head, in float32, on the CPU."""
+    logging.disable_progress_bar()
+    try:
+        return AutoModel.from_pretrained(
+            str(source),
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable("model", source, error) from error
+
+
+def context_of(config: Any) -> int:
+    """Longest sequence that a model of this configuration reads (tokens)."""
+    return int(getattr(config, "max_position_embeddings", UNBOUNDED))
+
+
+def _unreadable(what: str, source: str | Path, error: Exception) -> ArtifactError:
+    return ArtifactError(
+        f"No {what} could be read from '{source}' ({str(error).splitlines()[0]})",
+        "Give base.model as a folder with a transformers causal LM in safetensors, or as a hub id that can be reached",
+    )

@@ -1,0 +1,94 @@
+"""Code tokens: how a language model's vocabulary says item codes, and how text is kept from saying them.
+
+L levels, C codes per level, V vocabulary, D width.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import AddedToken
+
+from semconv.artifacts.ragged import Int32, Int64
+from semconv.errors import ArtifactError
+
+_LEVELS = "abcdefgh"
+
+
+def code_token(level: int, code: int) -> str:
+    """How a code is written: ``<a_0>`` is code 0 of the first level."""
+    return f"<{_LEVELS[level]}_{code}>"
+
+
+def add_code_tokens(tokenizer: Any, model: Any, levels: int, codes: int) -> None:
+    """Add a token for every code of every level, and rows for them to the model's embedding.
+
+    New rows are drawn with the mean and spread of the old ones, so that they look like tokens from the start. Raises `ArtifactError` when the vocabulary already holds such tokens.
+    """
+    names = [code_token(level, code) for level in range(levels) for code in range(codes)]
+    taken = sorted(set(names) & tokenizer.get_vocab().keys())
+    if taken:
+        raise ArtifactError(
+            f"The base model's vocabulary already holds code tokens ({taken[0]} and {len(taken) - 1} more)",
+            "Give base.model a model that has not been aligned before",
+        )
+    tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True)
+    known = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > known:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    rows = torch.as_tensor([tokenizer.convert_tokens_to_ids(name) for name in names])
+    head = model.get_output_embeddings()
+    tables = [model.get_input_embeddings().weight]
+    if head is not None and head.weight is not tables[0]:
+        tables.append(head.weight)
+    with torch.no_grad():
+        for table_VD in tables:
+            old_VD = table_VD[: int(rows.min())]
+            table_VD[rows] = old_VD.mean(0) + old_VD.std(0) * torch.randn(len(rows), table_VD.shape[1])
+
+
+def code_ids(tokenizer: Any, levels: int, codes: int) -> Int64:
+    """Token id of every code, int64 (L, C). Raises `ArtifactError` when the vocabulary lacks one."""
+    names = [[code_token(level, code) for code in range(codes)] for level in range(levels)]
+    vocabulary = tokenizer.get_vocab()
+    try:
+        return np.asarray([[vocabulary[name] for name in row] for row in names], np.int64)
+    except KeyError as error:
+        raise ArtifactError(
+            f"The model's vocabulary lacks the code token {error.args[0]}",
+            "Open it with the tokens it was aligned to, or align again",
+        ) from None
+
+
+class PlainText:
+    """Tokenises catalogue and user text so that nothing in it becomes a special or code token."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        added = tokenizer.added_tokens_decoder
+        self._tokenizer = tokenizer
+        self._forbidden = set(added) | set(tokenizer.all_special_ids)
+        written = sorted({token.content for token in added.values()}, key=len, reverse=True)
+        self._written = re.compile("|".join(map(re.escape, written))) if written else None
+
+    def __call__(self, text: str, limit: int | None = None) -> Int32:
+        """Token ids of ``text``, at most ``limit``, int32; no special or added token is among them."""
+        ids = self._encode(text)
+        if self._forbidden.intersection(ids):
+            ids = [i for piece in self._pieces(text) for i in self._encode(piece)]
+            ids = [i for i in ids if i not in self._forbidden]
+        return np.asarray(ids[:limit], np.int32)
+
+    def _encode(self, text: str) -> Sequence[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return ids
+
+    def _pieces(self, text: str) -> list[str]:
+        """``text`` cut after the first character of everything that reads like a special or code token."""
+        if self._written is None:
+            return [text]
+        cuts = [match.start() + 1 for match in self._written.finditer(text)]
+        return [text[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]

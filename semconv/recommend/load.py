@@ -1,0 +1,94 @@
+"""Opening the systems of a run: what ranks in the evaluation, fills the snapshot and answers live.
+
+Every artifact is checked against the others before a weight is read, so that a model never meets tokens, vectors or
+a catalogue other than those it was trained on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from semconv.alignment.prompts import HistoryPrompt
+from semconv.artifacts import Corpus, ItemTokens, ItemVectors, Recommender, Run, check_lineage
+from semconv.behaviour.store import Behaviour
+from semconv.config import Settings
+from semconv.errors import ArtifactError
+from semconv.llm.causal import CausalBeamModel
+from semconv.llm.compact import CompactModel
+from semconv.llm.load import load_causal, load_tokenizer
+from semconv.llm.protocol import BeamModel
+from semconv.llm.search import Scoring
+from semconv.llm.trie import Trie
+from semconv.llm.vocabulary import code_ids
+from semconv.recommend.collaborative import CollaborativeRanker
+from semconv.recommend.generative import GenerativeRanker
+from semconv.recommend.random_ranker import RandomRanker
+from semconv.recommend.ranker import Ranker
+
+Precision = Literal["float32", "bf16"]
+_DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Opened:
+    """The artifacts behind a run's systems, opened and found to belong together."""
+
+    def __init__(self, run: Run) -> None:
+        """Raises `ArtifactError` when one is absent, unfinished or was made from others than its neighbours."""
+        self.corpus = Corpus.open(run.artifact("corpus"))
+        self.vectors = ItemVectors.open(run.artifact("vectors"))
+        self.behaviour = Behaviour.open(run.artifact("behaviour"))
+        self.tokens = ItemTokens.open(run.artifact("tokens"))
+        self.recommender = Recommender.open(run.artifact("model"))
+        check_lineage((self.corpus, self.vectors, self.behaviour, self.tokens, self.recommender))
+
+    def generative(self, beams: int, scoring: Scoring, precision: Precision) -> GenerativeRanker:
+        """See `open_generative`."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model = _beam_model(self.recommender, self.tokens, self.vectors, _DTYPES[precision], device)
+        counts = self.behaviour.counts
+        trie = Trie.build(self.tokens.codes, self.tokens.codes_per_level, training_counts=counts).to(device)
+        return GenerativeRanker(f"generative_{self.recommender.spelling}", model, trie, beams, scoring)
+
+
+def open_generative(
+    run: Run, beams: int, *, scoring: Scoring = "legal", precision: Precision = "float32"
+) -> GenerativeRanker:
+    """The aligned model of a run, named ``generative_compact`` or ``generative_tokens`` by its spelling.
+
+    Scores over legal continuations unless told otherwise, as validation during alignment does. Lies on the GPU where
+    there is one. Raises `ArtifactError` as `Opened` does, and when the model does not load.
+    """
+    return Opened(run).generative(beams, scoring, precision)
+
+
+def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
+    """Every system of a run by name: random, the collaborative models, and the aligned model.
+
+    Raises `ArtifactError` as `open_generative` does.
+    """
+    opened = Opened(run)
+    rankers: list[Ranker] = [RandomRanker(opened.corpus.n_items, settings.run.seed)]
+    counts_N = opened.behaviour.counts
+    rankers += [CollaborativeRanker(model, counts_N) for model in opened.behaviour.models().values()]
+    rankers.append(opened.generative(settings.evaluate.beams, "legal", "float32"))
+    return {ranker.name: ranker for ranker in rankers}
+
+
+def _beam_model(
+    recommender: Recommender, tokens: ItemTokens, vectors: ItemVectors, dtype: torch.dtype, device: torch.device
+) -> BeamModel:
+    folder = recommender.path
+    if recommender.spelling == "compact":
+        return CompactModel.load(folder, tokens.codes, vectors).to(device, dtype)
+    if recommender.spelling == "tokens":
+        tokenizer = load_tokenizer(folder)
+        model = load_causal(folder, tokenizer).to(device, dtype).eval()
+        tokens_LC = code_ids(tokenizer, tokens.levels, tokens.codes_per_level)
+        prompt = HistoryPrompt(tokenizer, tokens_LC, tokens.codes, recommender.description["max_history"])
+        return CausalBeamModel(model, torch.from_numpy(tokens_LC), prompt)
+    raise ArtifactError(
+        f"{folder} holds a model of the unknown spelling '{recommender.spelling}'",
+        "Redo align with align.spelling compact or tokens",
+    )

@@ -1,0 +1,147 @@
+"""Text and behaviour in one space: each modality whitened, scaled to the same energy, weighted, and set side by side.
+
+An item that lacks a modality would, as zeros, look like every other item that lacks it. It gets instead what a ridge
+regression, fitted on the items that have both, predicts from the modality it has. An item with neither is placed at
+the mean of the catalogue.
+
+Legend: N items, D width of a modality, P components kept of it, F fused width (sum of P over the modalities used).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from semconv.errors import ArtifactError
+
+RIDGE = 0.1
+"""Ridge penalty per fitted item, in units of a component's variance."""
+
+_SMALLEST = 1e-6
+"""Components with less than this share of the largest variance are noise of arithmetic, not directions."""
+
+
+@dataclass(frozen=True)
+class Modality:
+    """Vectors float32 (N, D), whether an item has one (bool (N)), and the weight of the modality."""
+
+    vectors: torch.Tensor
+    has: torch.Tensor
+    weight: float
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Centre, rotate and scale one modality: ``(x - mean_D) @ matrix_DP``, mean square norm 1 over fitted items."""
+
+    mean_D: torch.Tensor
+    matrix_DP: torch.Tensor
+
+    @classmethod
+    def fit(cls, vectors_ND: torch.Tensor, components: int) -> Projection:
+        """PCA whitening of the rows; fewer components where the rows span less."""
+        rows_ND = vectors_ND.double()
+        mean_D = rows_ND.mean(dim=0)
+        centred_ND = rows_ND - mean_D
+        variances_D, axes_DD = torch.linalg.eigh(centred_ND.T @ centred_ND / len(rows_ND))
+        variances_D, axes_DD = variances_D.flip(0), axes_DD.flip(1)
+        kept = min(components, int((variances_D > _SMALLEST * variances_D[0]).sum()))
+        scale = (variances_D[:kept] * max(kept, 1)).rsqrt()
+        return cls(mean_D.float(), (axes_DD[:, :kept] * scale).float())
+
+    def __call__(self, vectors_ND: torch.Tensor) -> torch.Tensor:
+        """Float32 (N, P)."""
+        return (vectors_ND - self.mean_D) @ self.matrix_DP
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The fitted fusion: projections by modality name, and the regression that predicts each from the other."""
+
+    weights: Mapping[str, float]
+    projections: Mapping[str, Projection]
+    predictors: Mapping[str, torch.Tensor]
+
+    @classmethod
+    def fit(cls, modalities: Mapping[str, Modality], components: int) -> Fusion:
+        """Fit on the items that have the modality; modalities of weight zero, or that no item has, are left out.
+
+        Raises `ArtifactError` on values that are not finite, and when nothing is left to fuse.
+        """
+        for name, modality in modalities.items():
+            check_finite(name, modality.vectors)
+        used = {name: m for name, m in modalities.items() if m.weight > 0 and bool(m.has.any())}
+        if not used:
+            raise ArtifactError(
+                "No item has a vector of any modality with a positive weight",
+                "Give the items titles or interactions, or weigh the modality they have",
+            )
+        projections = {name: Projection.fit(m.vectors[m.has], components) for name, m in used.items()}
+        predictors: dict[str, torch.Tensor] = {}
+        if len(used) == 2:
+            both = torch.stack([m.has for m in used.values()]).all(dim=0)
+            blocks = {name: projections[name](m.vectors[both]) for name, m in used.items()}
+            first, second = blocks
+            predictors = {
+                second: _ridge(blocks[first], blocks[second]),
+                first: _ridge(blocks[second], blocks[first]),
+            }
+        return cls({name: m.weight for name, m in used.items()}, projections, predictors)
+
+    def __call__(self, modalities: Mapping[str, Modality]) -> torch.Tensor:
+        """Fused vectors, float32 (N, F)."""
+        blocks = {name: self.projections[name](modalities[name].vectors) for name in self.weights}
+        fused = []
+        for name, weight in self.weights.items():
+            has_N1 = modalities[name].has[:, None]
+            other = next((n for n in self.weights if n != name), None)
+            guess = torch.zeros_like(blocks[name])
+            if other is not None:
+                guess = (blocks[other] @ self.predictors[name]).masked_fill(~modalities[other].has[:, None], 0.0)
+            fused.append(torch.where(has_N1, blocks[name], guess) * weight)
+        return torch.cat(fused, dim=1)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything that is needed to fuse a new item, under names that start with ``fusion.``."""
+        stored = {}
+        for name, projection in self.projections.items():
+            stored[f"fusion.{name}.mean"] = projection.mean_D
+            stored[f"fusion.{name}.matrix"] = projection.matrix_DP.contiguous()
+            stored[f"fusion.{name}.weight"] = torch.tensor(self.weights[name])
+        for name, predictor in self.predictors.items():
+            stored[f"fusion.{name}.predictor"] = predictor.contiguous()
+        return stored
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, torch.Tensor]) -> Fusion:
+        """The fusion that `tensors` describes."""
+        names = [key.split(".")[1] for key in tensors if key.startswith("fusion.") and key.endswith(".mean")]
+        # In the order of fitting; a file of tensors may give them back in another.
+        names.sort(key=("text", "behaviour").index)
+        return cls(
+            {name: float(tensors[f"fusion.{name}.weight"]) for name in names},
+            {n: Projection(tensors[f"fusion.{n}.mean"], tensors[f"fusion.{n}.matrix"]) for n in names},
+            {n: tensors[f"fusion.{n}.predictor"] for n in names if f"fusion.{n}.predictor" in tensors},
+        )
+
+
+def check_finite(name: str, vectors_ND: torch.Tensor) -> None:
+    """Raise `ArtifactError` naming the first item whose vector holds NaN or infinity."""
+    broken = ~torch.isfinite(vectors_ND).all(dim=1)
+    if broken.any():
+        first = int(broken.nonzero()[0])
+        raise ArtifactError(
+            f"The {name} vectors of {int(broken.sum())} items hold NaN or infinity, item {first} first",
+            "Redo the stage embed; if it happens again, lower its learning rate",
+        )
+
+
+def _ridge(inputs_NP: torch.Tensor, outputs_NQ: torch.Tensor) -> torch.Tensor:
+    """Matrix (P, Q) that predicts the outputs from the inputs; zero where there is nothing to learn from."""
+    x, y = inputs_NP.double(), outputs_NQ.double()
+    width = x.shape[1]
+    penalty = max(len(x), 1) * RIDGE / width
+    solution: torch.Tensor = torch.linalg.solve(x.T @ x + penalty * torch.eye(width, dtype=torch.float64), x.T @ y)
+    return solution.float()

@@ -1,0 +1,35 @@
+"""What a quantizer is to the rest of semconv: vectors to tuples of codes, and back.
+
+Legend: N items, D width of a vector, L levels, C codes per level.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+
+class Quantizer(Protocol):
+    """A fitted quantizer, frozen."""
+
+    @property
+    def codebooks(self) -> torch.Tensor:
+        """Float32 (L, C, D)."""
+        ...
+
+    def encode(self, vectors_ND: torch.Tensor) -> torch.Tensor:
+        """Codes of every vector, int64 (N, L)."""
+        ...
+
+    def decode(self, codes_NL: torch.Tensor) -> torch.Tensor:
+        """What the codes stand for, float32 (N, D)."""
+        ...
+
+    def last_level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor) -> torch.Tensor:
+        """Squared error of every vector under each code of the last level, its other codes kept: float32 (N, C)."""
+        ...
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What has to be stored to encode again; ``codebooks`` among it."""
+        ...

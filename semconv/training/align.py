@@ -1,0 +1,188 @@
+"""Alignment: the language model learns the item codes, in either spelling."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from semconv.alignment.batches import Batches, Examples
+from semconv.alignment.compact import CompactExamples
+from semconv.alignment.prompts import HistoryPrompt, item_tokens
+from semconv.alignment.tokens import TokenExamples
+from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors
+from semconv.artifacts.ragged import Int32
+from semconv.config import AlignSettings
+from semconv.errors import InputError, SettingError
+from semconv.llm.causal import CausalBeamModel
+from semconv.llm.compact import DESCRIPTION, CompactModel
+from semconv.llm.compact_batch import pack_examples
+from semconv.llm.item_encoder import CompactShape
+from semconv.llm.load import context_of, load_backbone, load_causal, load_tokenizer
+from semconv.llm.packed_causal import PackedCausal, pack_texts
+from semconv.llm.vocabulary import PlainText, add_code_tokens, code_ids
+from semconv.training.job import EngineChoice, Job
+from semconv.training.loop import Plan, Trained
+from semconv.training.plain import put_weights
+from semconv.training.pretrain import write_curves
+from semconv.training.validation import Validation, validate_with
+
+WORDS = 32
+"""Tokens of a title that a model reads."""
+TOKEN_ROW = 256
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The artifacts an alignment starts from."""
+
+    corpus: Corpus
+    vectors: ItemVectors
+    tokens: ItemTokens
+    base: BaseModel
+
+
+def alignment(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
+    """The job for the chosen spelling. Raises `InputError` where no training sequence has two items."""
+    if not (inputs.corpus.ends[0] > 1).any():
+        raise InputError(
+            f"No user of {inputs.corpus.path} has two training interactions, so there is no sequence to learn",
+            "Lower corpus.k_core or give more interactions",
+        )
+    return (_compact if settings.spelling == "compact" else _tokens)(inputs, settings, seed)
+
+
+def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
+    tokenizer = load_tokenizer(inputs.base.path)
+    vectors, tokens = inputs.vectors, inputs.tokens
+    shape = CompactShape(
+        levels=tokens.levels,
+        codes=tokens.codes_per_level,
+        text_width=vectors.text.shape[1],
+        behaviour_width=vectors.behaviour.shape[1],
+        max_history=settings.max_history,
+    )
+
+    def build() -> CompactModel:
+        backbone = load_backbone(inputs.base.path)
+        _require_context(backbone.config, settings.max_history + 1 + WORDS)
+        torch.manual_seed(seed)
+        model = CompactModel(backbone, tokenizer, shape, dropout=settings.dropout, smoothing=settings.label_smoothing)
+        model.attach(tokens.codes, vectors)
+        return model
+
+    def export(trained: Trained, folder: Path) -> None:
+        model = build()
+        put_weights(model, trained.weights)
+        model.save(folder)
+        write_curves(trained, folder)
+
+    examples = CompactExamples(
+        inputs.corpus.training(),
+        _titles(inputs.corpus, tokenizer),
+        max_history=settings.max_history,
+        text_share=settings.text_share,
+        seed=seed,
+    )
+    return _job(inputs, settings, seed, build, examples, pack_examples, export, lambda model: model)
+
+
+def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
+    levels, codes = inputs.tokens.levels, inputs.tokens.codes_per_level
+
+    def spoken() -> tuple[Any, Any]:
+        tokenizer = load_tokenizer(inputs.base.path)
+        model = load_causal(inputs.base.path, tokenizer)
+        torch.manual_seed(seed)
+        add_code_tokens(tokenizer, model, levels, codes)
+        return tokenizer, model
+
+    tokenizer, model = spoken()
+    ids_LC = code_ids(tokenizer, levels, codes)
+    prompt = HistoryPrompt(tokenizer, ids_LC, inputs.tokens.codes, settings.max_history)
+    longest = len(prompt(inputs.corpus.training().values[:0])) + (settings.max_history + 1) * levels
+    _require_context(model.config, max(longest, 2 * WORDS))
+
+    def build() -> PackedCausal:
+        return PackedCausal(spoken()[1], dropout=settings.dropout)
+
+    def export(trained: Trained, folder: Path) -> None:
+        wrapped = build()
+        put_weights(wrapped, trained.weights)
+        wrapped.model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        description = {"spelling": "tokens", "levels": levels, "codes": codes, "max_history": settings.max_history}
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n")
+        write_curves(trained, folder)
+
+    examples = TokenExamples(
+        inputs.corpus.training(),
+        _titles(inputs.corpus, tokenizer),
+        tokenizer,
+        item_tokens(ids_LC, inputs.tokens.codes),
+        max_history=settings.max_history,
+        text_share=settings.text_share,
+        seed=seed,
+    )
+    pack = partial(_pack_texts, row=TOKEN_ROW)
+    beam_model = partial(_causal_beams, tokens_LC=torch.from_numpy(ids_LC), prompt=prompt)
+    return _job(inputs, settings, seed, build, examples, pack, export, beam_model)
+
+
+def _pack_texts(examples: Sequence[Any], scale: float, row: int) -> Any:
+    return pack_texts(examples, row, scale)
+
+
+def _causal_beams(model: nn.Module, tokens_LC: torch.Tensor, prompt: HistoryPrompt) -> CausalBeamModel:
+    return CausalBeamModel(model.model, tokens_LC, prompt)
+
+
+def _job(
+    inputs: Inputs,
+    settings: AlignSettings,
+    seed: int,
+    build: Any,
+    examples: Examples[Any],
+    pack: Any,
+    export: Any,
+    beam_model: Any,
+) -> Job:
+    return Job(
+        build=build,
+        batches=lambda rank, world: Batches(
+            examples, pack, batch_size=settings.batch_size, seed=seed, rank=rank, world=world
+        ),
+        batch_size=settings.batch_size,
+        plan=lambda steps: Plan(
+            epochs=settings.epochs,
+            steps=steps,
+            learning_rate=settings.learning_rate,
+            warmup=settings.warmup,
+            seed=seed,
+            validate_every=settings.validate_every,
+            patience=settings.patience,
+            checkpoint_every=settings.checkpoint_every,
+        ),
+        engine=EngineChoice(settings.engine, settings.precision, settings.zero_stage, settings.weight_decay),
+        export=export,
+        validate=validate_with(Validation(inputs.corpus, inputs.tokens, settings.validation_users, seed), beam_model),
+    )
+
+
+def _titles(corpus: Corpus, tokenizer: Any) -> list[Int32]:
+    plain = PlainText(tokenizer)
+    return [plain(title or "", WORDS) for title in corpus.items["title"].to_pylist()]
+
+
+def _require_context(config: Any, needed: int) -> None:
+    if context_of(config) < needed:
+        raise SettingError(
+            f"The base model reads {context_of(config)} tokens and align.max_history asks for {needed}",
+            "Lower align.max_history or raise base.context",
+        )

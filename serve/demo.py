@@ -1,0 +1,34 @@
+"""Starts the service, asks it for a known and for a never-seen user, shows the evaluation, and shuts everything down.
+
+python -m serve.demo --config configs/demo.yaml
+"""
+
+from __future__ import annotations
+
+from semconv.artifacts import Report, Run
+from semconv.cli import main
+from semconv.config import Settings
+from semconv.errors import ResourceError
+from serve.ask import Questions, ask, show
+from serve.start import service
+
+
+def run(settings: Settings) -> None:
+    """Show the demo; raises `ResourceError` when an answer did not come from where it should."""
+    report = Report.open(Run(settings.run.root, settings.run.name).artifact(Report.kind))
+    questions = Questions.of(settings)
+    with service(settings) as url:
+        cached, live = ask(url, questions)
+    print(show(questions, cached, live))
+    print(f"\n{(report.path / 'report.md').read_text(encoding='utf-8').strip()}")
+    print(f"\nreport: {report.path / 'index.html'}", flush=True)
+    for name, answer, source in (("known", cached, "cache"), ("never-seen", live, "live")):
+        if answer["source"] != source:
+            raise ResourceError(
+                f"The {name} user was answered from {answer['source']}, not from {source}",
+                "See the service's log; a slow machine may need a longer --serve.live_deadline_s",
+            )
+
+
+if __name__ == "__main__":
+    main(run, "serve.demo")

@@ -1,0 +1,77 @@
+"""Embed on a cluster: a small shop through the real stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipelines import embed, ingest
+from pipelines.console import StageLine
+from pipelines.stage import run_stages
+from semconv.artifacts import Corpus, ItemVectors, Run
+from semconv.behaviour.popularity import training_counts
+from semconv.behaviour.store import Behaviour
+from semconv.config import Settings
+from semconv.errors import SemconvError
+from semconv.tokens.text_encoder import TextEncoder, item_texts
+
+
+def changed(settings: Settings, root: Path, **embedding: object) -> Settings:
+    """The same settings in another folder, with other ones of embed."""
+    run = settings.run.model_copy(update={"root": str(root)})
+    return settings.model_copy(update={"run": run, "embed": settings.embed.model_copy(update=embedding)})
+
+
+@pytest.fixture(scope="module")
+def run(tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    settings = changed(tiny_settings, tmp_path_factory.mktemp("embed"), text_batch_size=16, text_workers=2)
+    run_stages(settings, (ingest.STAGE, embed.STAGE))
+    return Run(settings.run.root, settings.run.name)
+
+
+def test_every_text_is_encoded_into_its_own_row(run: Run) -> None:
+    corpus, vectors = Corpus.open(run.artifact("corpus")), ItemVectors.open(run.artifact("vectors"))
+    texts = item_texts(corpus.items)
+    assert vectors.has_text.tolist() == [bool(text) for text in texts]
+    expected = TextEncoder("all-MiniLM-L6-v2").encode(texts)
+    torch.testing.assert_close(vectors.text, expected, atol=1e-4, rtol=0)
+
+
+def test_behaviour_is_that_of_the_fitted_model_and_unknown_without_training(run: Run) -> None:
+    corpus, vectors = Corpus.open(run.artifact("corpus")), ItemVectors.open(run.artifact("vectors"))
+    behaviour = Behaviour.open(run.artifact("behaviour"))
+    counts = training_counts(corpus.training(), corpus.n_items)
+    assert torch.equal(behaviour.counts, counts)
+    assert torch.equal(vectors.has_behaviour, counts > 0)
+    assert not vectors.has_behaviour.all()
+    assert vectors.behaviour[~vectors.has_behaviour].abs().sum() == 0
+    known = behaviour.sasrec.item_vectors.detach()[vectors.has_behaviour]
+    assert torch.equal(vectors.behaviour[vectors.has_behaviour], known)
+    for model in behaviour.models().values():
+        assert model.scores(list(corpus.split("test").histories)[:3]).shape == (3, corpus.n_items)
+
+
+def test_both_artifacts_descend_from_the_corpus(run: Run) -> None:
+    corpus = Corpus.open(run.artifact("corpus"))
+    for artifact in (ItemVectors.open(run.artifact("vectors")), Behaviour.open(run.artifact("behaviour"))):
+        assert artifact.manifest.lineage["corpus"] == corpus.fingerprint
+        assert artifact.manifest.counts["items"] == corpus.n_items
+
+
+def test_a_model_that_cannot_be_loaded_is_one_message_and_leaves_no_artifact(
+    tiny_settings: Settings, tmp_path: Path
+) -> None:
+    settings = changed(tiny_settings, tmp_path, text_model=str(tmp_path / "nothing"))
+    run_stages(settings, (ingest.STAGE,))
+    with pytest.raises(SemconvError, match=r"embed\.text_model .* cannot be loaded"):
+        run_stages(settings, (embed.STAGE,))
+    made = sorted(path.name for path in (tmp_path / settings.run.name).iterdir() if not path.name.startswith("."))
+    assert made == ["corpus"]
+
+
+def test_a_catalogue_without_text_gets_no_text_vectors(tiny_settings: Settings) -> None:
+    vectors = embed.encode_texts(["", "", ""], tiny_settings.embed, StageLine("embed"))
+    assert vectors.shape == (3, 384)
+    assert vectors.abs().sum() == 0
