@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -54,6 +55,9 @@ def cluster(settings: RaySettings) -> Iterator[None]:
     own: dict[str, Any] = {} if address else {"num_cpus": settings.num_cpus, "include_dashboard": False}
     level = logging.INFO if settings.verbose else logging.ERROR
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not settings.verbose:
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=address or "local",
@@ -66,6 +70,8 @@ def cluster(settings: RaySettings) -> Iterator[None]:
         raise ResourceError(
             f"No Ray cluster answers at {address}: {error}", "Start it, or leave ray.address unset"
         ) from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # ray.init put one in its place that aborts the process
     _quieten(settings)
     try:
         yield
@@ -77,6 +83,7 @@ def _quieten(settings: RaySettings) -> None:
     from ray.data import DataContext
 
     context = DataContext.get_current()
+    context.raise_original_map_exception = True  # the wrapped one loses its cause on the way back
     context.enable_progress_bars = settings.verbose
     context.print_on_execution_start = settings.verbose
     if not settings.verbose:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -54,19 +53,16 @@ class RankUsers:
         self._run = run
         self._settings = settings
         self._opener = opener
-
-    @cached_property
-    def _histories(self) -> Ragged:
-        return Corpus.open(self._run.artifact("corpus")).split("test").histories
-
-    @cached_property
-    def _rankers(self) -> dict[str, Ranker]:
-        return self._opener(self._run, self._settings)
+        self._opened: tuple[Ragged, dict[str, Ranker]] | None = None
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.integer]]:
         """Rankings int32 (B, K) of every system for the users at rows ``id`` of the test split."""
-        histories = list(self._histories.take(batch["id"]))
-        return {"row": batch["id"], **rank_block(self._rankers, histories, max(self._settings.evaluate.at))}
+        if self._opened is None:
+            corpus = Corpus.open(self._run.artifact("corpus"))
+            self._opened = corpus.split("test").histories, self._opener(self._run, self._settings)
+        histories, rankers = self._opened
+        block = rank_block(rankers, list(histories.take(batch["id"])), max(self._settings.evaluate.at))
+        return {"row": batch["id"], **block}
 
 
 def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Report, opener: Opener = open_rankers) -> Rankings:

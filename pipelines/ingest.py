@@ -58,7 +58,7 @@ def accept(run: Run, earlier: Manifest, raw: dict[str, str]) -> None:
 
 
 class Pieces(Datasource):
-    """Pieces of input, one read task each; columns ``piece`` and ``share`` tell its number and how much of it was read."""
+    """Pieces of input, one read task each; columns ``piece`` and ``share`` tell its number and how far it was read."""
 
     def __init__(self, pieces: tuple[Piece, ...]) -> None:
         super().__init__()

@@ -14,18 +14,17 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import ray
 import ray.data
 import torch
 from ray.data import ActorPoolStrategy
 
+from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import Corpus, ItemTokens, ItemVectors, Recommender, Run, TopKWriter
 from semconv.artifacts.topk import users_batch, write_catalogue
 from semconv.behaviour.store import Behaviour
 from semconv.cli import main
 from semconv.config import Settings
-from semconv.errors import ResourceError
 from semconv.recommend.load import open_generative
 from semconv.recommend.ranker import Ranker
 
@@ -63,7 +62,7 @@ def build(work: Work, opener: Opener = open_generative) -> None:
     """Rank every user and write the snapshot; refused unless each user of the corpus is in it exactly once."""
     settings, corpus, folder = work.settings, work.input(Corpus), work.out("topk")
     chosen, users = settings.precache, corpus.n_users
-    _require_cpus(chosen.workers)
+    require_cpus("precache.workers", chosen.workers)
     write_catalogue(
         folder,
         item_ids=corpus.item_ids,
@@ -94,16 +93,6 @@ def _ranked(work: Work, users: int, opener: Opener) -> Iterator[pa.RecordBatch]:
     )
     for table in ranked.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from table.to_batches()
-
-
-def _require_cpus(workers: int) -> None:
-    """Actors hold their CPUs until the end: one must stay free for the reads, or nothing would ever move."""
-    cpus = int(ray.cluster_resources().get("CPU", 0))
-    if workers >= cpus:
-        raise ResourceError(
-            f"precache.workers is {workers} and the cluster has {cpus} CPUs, of which one must stay free",
-            "Lower precache.workers, or raise ray.num_cpus",
-        )
 
 
 STAGE = Stage(

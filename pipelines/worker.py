@@ -29,7 +29,7 @@ def work(job: Job, report: Report, threads: int) -> tuple[Trained, int]:
 
 
 def report_checkpoint(write: Callable[[Path], None], step: int) -> None:
-    """Report what ``write`` puts into a folder as this rank's part of the checkpoint at ``step``; ranks wait for each other."""
+    """Report what ``write`` puts into a folder as this rank's part of the checkpoint at ``step``; all ranks call it."""
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder))
         ray.train.report({"step": step}, checkpoint=Checkpoint.from_directory(folder))

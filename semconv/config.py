@@ -79,8 +79,12 @@ class CorpusSettings(Section):
     columns: dict[str, str] = setting(
         {}, "column mapping: our name -> name in the file; 'items.NAME' maps one table alone (JSON on the command line)"
     )
-    delimiter: str = setting(",", "field delimiter of CSV input", min_length=1, max_length=1)
-    encoding: str = setting("utf-8", "character encoding of text input")
+    delimiter: str | None = setting(
+        None, "field delimiter of CSV input; none takes the reader's own (a comma)", min_length=1, max_length=1
+    )
+    encoding: str | None = setting(
+        None, "character encoding of text input; none takes the reader's own (UTF-8, mostly)"
+    )
     time_unit: Literal["auto", "s", "ms", "us", "ns"] | None = setting(
         None, "unit of numeric timestamps; auto tells it from their size, none takes the reader's own"
     )

@@ -2,7 +2,7 @@
 
 The rows of a block have a column ``line`` (int64, the record's number in the file, a header counted, blank lines
 not). What else they have depends on the file: our columns, as the file has them, with ``broken`` (the text of a row
-that has another number of fields, else null); or one column ``text`` (a line) for formats that `parse_line` takes apart.
+that has another number of fields, else null); or one column ``text`` (a line), for `parse_line` to take apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from semconv.corpus.diagnose import bad_encoding, bad_gzip
-from semconv.corpus.source import Source, opened
+from semconv.corpus.peek import opened
+from semconv.corpus.source import Source
 from semconv.errors import InputError
 
 BLOCK_BYTES = 8 * 2**20

@@ -73,7 +73,6 @@ def derive_catalogue(gathered: Gathered, ledger: Ledger, quarantine: Quarantine,
 
     Of titles that are equally frequent the first in alphabetical order is taken. Every item counts as a row in.
     """
-    assert gathered.titles is not None
     codes, titles = gathered.titles
     items = gathered.log.items
     counted = pa.table(

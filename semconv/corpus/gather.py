@@ -30,13 +30,14 @@ class Cleaned(NamedTuple):
 class Gathered:
     """All kept interactions, in the input's order, with ids by code; codes are in order of first appearance.
 
-    ``titles`` are title codes int32 (-1 where null) and the titles they stand for, where the catalogue is derived.
+    ``titles`` are title codes int32 (-1 where null) and the titles they stand for; empty unless the catalogue is
+    derived.
     """
 
     log: Log
     user_ids: pa.Array
     item_ids: pa.Array
-    titles: tuple[Int32, pa.Array] | None
+    titles: tuple[Int32, pa.Array]
 
 
 def gather_interactions(blocks: Iterable[Cleaned], ledger: Ledger, quarantine: Quarantine, report: Report) -> Gathered:
@@ -58,7 +59,7 @@ def gather_interactions(blocks: Iterable[Cleaned], ledger: Ledger, quarantine: Q
     item_codes, item_ids = _unified(items)
     order = np.concatenate(orders) if orders else np.zeros(0, np.int64)
     log = Log(user_codes, item_codes, order)
-    return Gathered(log, user_ids, item_ids, _unified(titles) if titles else None)
+    return Gathered(log, user_ids, item_ids, _unified(titles))
 
 
 def _refuse(source: str, block: pa.Table, ledger: Ledger, quarantine: Quarantine) -> None:

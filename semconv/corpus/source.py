@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from semconv.config import CorpusSettings
-from semconv.corpus.diagnose import bad_encoding, bad_gzip
 from semconv.corpus.layouts import LAYOUTS, Files, Format, Layout
+from semconv.corpus.peek import first_lines, names_in, parquet_names
 from semconv.errors import InputError, SettingError
 
-_GZIP = b"\x1f\x8b"
 _DELIMITERS = (",", ";", "\t", "|")
 _NEEDED = ("user_id", "item_id", "timestamp", "position")
 _OUR_COLUMNS = (*_NEEDED, "rating", "title", "brand", "description", "categories", "invoice", "quantity")
@@ -52,16 +43,6 @@ class Source:
     encoding: str
 
 
-@contextmanager
-def opened(path: str) -> Iterator[tuple[pa.NativeFile, Callable[[], float]]]:
-    """A file's bytes, decompressed where it is gzip by its content, whatever its name; and the share of it read."""
-    size = max(Path(path).stat().st_size, 1)
-    with pa.OSFile(path) as raw:
-        gzipped = raw.read(2) == _GZIP
-        raw.seek(0)
-        yield (pa.CompressedInputStream(raw, "gzip") if gzipped else raw), lambda: raw.tell() / size
-
-
 def layout_of(settings: CorpusSettings) -> Layout:
     """The layout that ``corpus.reader`` names."""
     return LAYOUTS[settings.reader]
@@ -69,11 +50,15 @@ def layout_of(settings: CorpusSettings) -> Layout:
 
 def find_interactions(settings: CorpusSettings) -> list[Source]:
     """The interaction files of ``corpus.path``; raises `InputError` where there is none or one does not fit."""
-    sources = _find(settings, layout_of(settings).interactions, settings.interactions, "interactions")
+    layout = layout_of(settings)
+    sources = _find(settings, layout.interactions, settings.interactions, "interactions")
+    needed = [*(("invoice", "quantity") if layout.invoices else ()), *(("title",) if _derives_items(settings) else ())]
     for source in sources:
         _require(source, ("user_id",), settings)
         _require(source, ("item_id",), settings)
         _require(source, ("timestamp", "position"), settings)
+        for column in needed:
+            _require(source, (column,), settings)
     if len({"timestamp" in source.columns for source in sources}) > 1:
         timed = next(source.name for source in sources if "timestamp" in source.columns)
         untimed = next(source.name for source in sources if "timestamp" not in source.columns)
@@ -85,13 +70,17 @@ def find_interactions(settings: CorpusSettings) -> list[Source]:
 
 def find_items(settings: CorpusSettings) -> list[Source]:
     """The catalogue files of ``corpus.path``; empty where the layout derives its catalogue from the interactions."""
-    layout = layout_of(settings)
-    if not layout.items and settings.items is None:
+    if _derives_items(settings):
         return []
+    layout = layout_of(settings)
     sources = _find(settings, layout.items or LAYOUTS["native"].items, settings.items, "items")
     for source in sources:
         _require(source, ("item_id",), settings)
     return sources
+
+
+def _derives_items(settings: CorpusSettings) -> bool:
+    return not layout_of(settings).items and settings.items is None
 
 
 def input_folder(settings: CorpusSettings) -> Path:
@@ -168,16 +157,16 @@ def _source(path: Path, folder: Path, way: Files, mapping: Mapping[str, str], se
         raise InputError(
             f"{path} has no known format", f"Give it a name that ends in one of {', '.join(_FORMATS)}, plain or .gz"
         )
-    encoding = settings.encoding if settings.encoding != "utf-8" else way.encoding or "utf-8"
-    delimiter = settings.delimiter if settings.delimiter != "," else way.delimiter or ","
+    encoding = settings.encoding or way.encoding or "utf-8"
+    delimiter = settings.delimiter or ","
     lines: list[str] = []
     if form == "parquet":
-        names = _parquet_names(path)
+        names = parquet_names(path)
     else:
-        lines = _first_lines(path, encoding)
+        lines = first_lines(path, encoding)
         if not lines:
             raise InputError(f"{path} is empty", "Give a file with at least one row")
-        names = _names(path, lines[0], form, way, delimiter)
+        names = names_in(path, lines[0], form, way, delimiter)
     columns = dict(way.columns)
     for ours, theirs in mapping.items():
         # The mapping is for both tables: where a file has no column of that name, its own name stands.
@@ -216,58 +205,3 @@ def _require(source: Source, any_of: tuple[str, ...], settings: CorpusSettings) 
     }
     expected = "" if theirs <= set(any_of) else f" ({', '.join(sorted(theirs))} in this layout)"
     raise InputError(f"{source.path}, line 1: there is no column {wanted}{expected}; found: {found}", hint)
-
-
-def _first_lines(path: Path, encoding: str) -> list[str]:
-    """The first two lines that are not blank, or fewer."""
-    lines: list[str] = []
-    try:
-        with opened(str(path)) as (stream, _):
-            for line in io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=""):
-                if line.strip():
-                    lines.append(line.strip("\r\n"))
-                if len(lines) == 2:
-                    break
-    except UnicodeError:
-        raise bad_encoding(str(path), encoding) from None
-    except (OSError, EOFError):
-        raise bad_gzip(str(path)) from None
-    except LookupError:
-        raise SettingError(f"There is no character encoding {encoding}", "Change corpus.encoding") from None
-    return lines
-
-
-def _names(path: Path, line: str, form: Format, way: Files, delimiter: str) -> tuple[str, ...]:
-    """Column names by the file's first line, which must be a record of its format."""
-    if form == "jsonl" or form == "literal":
-        try:
-            record = json.loads(line) if form == "jsonl" else ast.literal_eval(line)
-        except (ValueError, SyntaxError):
-            record = None
-        if not isinstance(record, dict):
-            kind = "a JSON object" if form == "jsonl" else "a Python dict literal"
-            raise InputError(
-                f"{path}, line 1: not {kind}: {line[:60]}", "Give one object a line, or name the file by its format"
-            )
-        return tuple(str(name) for name in record)
-    separator = "::" if form == "double_colon" else delimiter
-    fields = line.split("::") if form == "double_colon" else next(csv.reader([line], delimiter=delimiter))
-    if not way.header:
-        return tuple(field.strip() for field in fields)
-    if len(fields) != len(way.header):
-        raise InputError(
-            f"{path}, line 1: {len(fields)} fields separated by {separator!r} where {len(way.header)} are expected "
-            f"({', '.join(way.header)})",
-            "Set corpus.delimiter, or give the file as it was published",
-        )
-    return way.header
-
-
-def _parquet_names(path: Path) -> tuple[str, ...]:
-    try:
-        parquet = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {error}", "Copy the file again") from None
-    if not parquet.metadata.num_rows:
-        raise InputError(f"{path} is empty", "Give a file with at least one row")
-    return tuple(parquet.schema_arrow.names)

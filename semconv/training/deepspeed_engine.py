@@ -22,8 +22,11 @@ _TAG = "state"
 
 
 def deepspeed_config(*, batch_size: int, zero_stage: int, precision: str, clip: float) -> dict[str, Any]:
-    """DeepSpeed's own settings; ``batch_size`` is per rank and only bookkeeping, batches come packed."""
-    zero: dict[str, Any] = {"stage": zero_stage}
+    """DeepSpeed's own settings; ``batch_size`` is per rank and only bookkeeping, batches come packed.
+
+    In bf16, stage 0 runs as stage 1: DeepSpeed 0.19 keeps float32 originals of bf16 weights from stage 1 on only.
+    """
+    zero: dict[str, Any] = {"stage": max(zero_stage, 1) if precision == "bf16" else zero_stage}
     if zero_stage == 3:
         zero |= {"stage3_param_persistence_threshold": 10_000}
     return {

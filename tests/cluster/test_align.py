@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-import ray.train
 import torch
 from safetensors.torch import load_file
 
 import pipelines.align
-import pipelines.worker
-from pipelines.stage import Work, run_stages
-from pipelines.train import fit
+from pipelines.stage import run_stages
 from semconv.artifacts import Recommender, Run
 from semconv.config import AlignSettings, RaySettings, RunSettings, Settings
 from semconv.errors import ResourceError
+from tests.cluster.dying import build_with_a_kill
 from tests.unit.training.tiny_inputs import tiny_align, write_inputs
 
 
@@ -51,33 +45,6 @@ def test_two_workers_under_zero_2_make_a_model_that_loads(run: Run) -> None:
     assert not run.private("align").exists()
 
 
-def _with_a_kill(work: Work, log: Path, at: int, max_failures: int) -> None:
-    """Build as the stage does, but once, right after the checkpoint at step ``at``, rank 1 dies; steps go to a log."""
-    settings = work.settings
-    paths = {kind: str(artifact.path.absolute()) for kind, artifact in work.inputs.items()}
-    out = str(work.out("model").absolute())
-    config = {"paths": paths, "settings": settings, "out": out, "log": str(log), "at": at}
-    fit(work, _dying_loop, config, name="align", workers=2, max_failures=max_failures)
-
-
-def _dying_loop(config: dict[str, Any]) -> None:
-    report_checkpoint = pipelines.worker.report_checkpoint
-    log, died = Path(config["log"]), Path(config["log"]).with_suffix(".died")
-
-    def checkpoint(write: Callable[[Path], None], step: int) -> None:
-        report_checkpoint(write, step)
-        rank = ray.train.get_context().get_world_rank()
-        if rank == 0:
-            with log.open("a") as stream:
-                stream.write(f"{step}\n")
-        if rank == 1 and step == config["at"] and not died.exists():
-            died.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    pipelines.worker.report_checkpoint = checkpoint
-    pipelines.align.align_here(config)
-
-
 def _steps(log: Path) -> list[int]:
     return [int(line) for line in log.read_text().split()]
 
@@ -87,7 +54,7 @@ def test_a_killed_worker_goes_on_from_the_last_checkpoint_to_the_same_weights(ru
     run_stages(_settings(run, align), [pipelines.align.STAGE])
     whole = load_file(run.artifact("model") / "model.safetensors")
     log = tmp_path / "log"
-    dying = replace(pipelines.align.STAGE, build=partial(_with_a_kill, log=log, at=6, max_failures=1))
+    dying = replace(pipelines.align.STAGE, build=partial(build_with_a_kill, log=log, at=6, max_failures=1))
     forced = _settings(run, align).model_copy(update={"run": RunSettings(root=str(tmp_path), name="r", force=True)})
     run_stages(forced, [dying])
     assert _steps(log) == [3, 6, 9, 10]
@@ -98,7 +65,7 @@ def test_a_killed_worker_goes_on_from_the_last_checkpoint_to_the_same_weights(ru
 def test_a_job_that_died_and_is_started_again_goes_on_from_its_checkpoint(run: Run, tmp_path: Path) -> None:
     align = _align(epochs=2, validate_every=2)
     log = tmp_path / "log"
-    dying = replace(pipelines.align.STAGE, build=partial(_with_a_kill, log=log, at=6, max_failures=0))
+    dying = replace(pipelines.align.STAGE, build=partial(build_with_a_kill, log=log, at=6, max_failures=0))
     with pytest.raises(ResourceError, match="worker process died"):
         run_stages(_settings(run, align), [dying])
     assert not run.artifact("model").exists()

@@ -25,7 +25,6 @@ class Files:
     columns: Mapping[str, str]
     format: Format | None = None
     header: tuple[str, ...] = ()
-    delimiter: str | None = None
     encoding: str | None = None
 
 

@@ -23,7 +23,7 @@ ROW = st.tuples(
 ITEMS = [{"item_id": "i2", "title": "two"}, {"item_id": "i1", "title": ""}, {"item_id": "i9"}, {"title": "no id"}]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(ROW, max_size=30),
     st.integers(0, 3),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semconv.corpus.ids import clean_ids
@@ -118,6 +118,7 @@ def test_text(raw: str | None, clean: str | None) -> None:
     assert clean_text(raw) == clean
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab<>/&; lt;gt;amp;nbsp\n", max_size=40))
 def test_clean_text_holds_no_stray_whitespace(text: str) -> None:
     clean = clean_text(text)

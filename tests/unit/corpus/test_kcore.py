@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semconv.corpus.kcore import k_core
@@ -26,6 +26,7 @@ def brute_force(edges: list[tuple[int, int]], k: int) -> list[int]:
         kept.remove(poor[0])
 
 
+@settings(deadline=None)
 @given(EDGES, st.integers(0, 5))
 def test_the_core_is_what_brute_force_leaves(edges: list[tuple[int, int]], k: int) -> None:
     users, items = (np.array([edge[side] for edge in edges], np.int32) for side in (0, 1))

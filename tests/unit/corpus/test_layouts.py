@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from semconv.errors import InputError
+
 S = 1_318_222_486
 NS = 10**9
 EVENTS = [("A1", "B01", 5.0, S), ("A1", "B02", 4.0, S + 60), ("A2", "B02", 1.0, S + 30), ("A1", "B03", 3.0, S + 90)]
@@ -225,6 +227,21 @@ def test_online_retail(tmp_path: Path, ingest: Callable, histories: Callable) ->
     assert times[1] == [1_291_194_120 * NS]
 
 
+@pytest.mark.parametrize("column", ["InvoiceNo", "Description", "Quantity"])
+def test_online_retail_needs_what_tells_purchases_and_names_them(tmp_path: Path, ingest: Callable, column: str) -> None:
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,CustomerID".replace(column, "Other")
+    (tmp_path / "transactions.csv").write_bytes(lines([header, "1,x,a,1,2010-12-01 08:26:00,7"]))
+    with pytest.raises(InputError, match=rf"no column .* \({column} in this layout\); found: .*Other"):
+        ingest(tmp_path, reader="online_retail")
+
+
+def test_a_shop_of_nothing_but_cancellations_is_refused(tmp_path: Path, ingest: Callable) -> None:
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,CustomerID"
+    (tmp_path / "transactions.csv").write_bytes(lines([header, "C1,x,a,1,2010-12-01 08:26:00,7"]))
+    with pytest.raises(InputError, match="No interaction is left of 1: cancellation 1"):
+        ingest(tmp_path, reader="online_retail")
+
+
 def test_equally_frequent_titles_are_decided_by_the_alphabet(tmp_path: Path, ingest: Callable) -> None:
     header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,CustomerID"
     for titles in (["b", "a"], ["a", "b"]):
@@ -237,6 +254,7 @@ def test_equally_frequent_titles_are_decided_by_the_alphabet(tmp_path: Path, ing
 def test_any_format_with_a_column_mapping(tmp_path: Path, ingest: Callable, histories: Callable, suffix: str) -> None:
     rows = [{"who": u, "what": i, "stars": r, "when": t} for u, i, r, t in EVENTS]
     items = [{"id": item, "what": "thing", "label": f"title {item}"} for item in ("B01", "B02", "B03")]
+    # Both tables have a column "what", and only one of them means the item's id by it.
     for name, table in (("log", rows), ("things", items)):
         path = tmp_path / f"{name}.{suffix}"
         if suffix == "parquet":

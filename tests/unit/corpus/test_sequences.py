@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semconv.corpus.sequences import Log, first_of_events, first_of_items, global_time, leave_one_out, sort_log
@@ -21,11 +21,13 @@ def rows_of(log: Log) -> list[tuple[int, int, int]]:
     return list(zip(log.users.tolist(), log.items.tolist(), log.order.tolist(), strict=True))
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_the_log_is_sorted_by_user_and_time_and_ties_keep_their_order(rows: list[tuple[int, int, int]]) -> None:
     assert rows_of(sort_log(log_of(rows))) == sorted(rows, key=lambda row: (row[0], row[2]))
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_repetitions_are_found_and_the_first_stays(rows: list[tuple[int, int, int]]) -> None:
     rows = sorted(rows, key=lambda row: (row[0], row[2]))
@@ -55,6 +57,7 @@ def test_global_time_keeps_a_tie_on_one_side() -> None:
     assert (train.tolist(), valid.tolist()) == ([2], [8])
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=6), min_size=1, max_size=8))
 def test_global_time_leaks_nothing(histories: list[list[int]]) -> None:
     order = np.array([time for times in histories for time in sorted(times)])

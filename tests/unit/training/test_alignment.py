@@ -77,7 +77,10 @@ def test_token_spelling_is_exported_for_plain_transformers(inputs: Inputs, tmp_p
 
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path)
-    said = {item: "".join(f"<{'abc'[level]}_{item // CODES**level % CODES}>" for level in range(LEVELS)) for item in range(9)}
+    said = {
+        item: "".join(f"<{'abc'[level]}_{item // CODES**level % CODES}>" for level in range(LEVELS))
+        for item in range(9)
+    }
     prompt = tokenizer("Items so far, oldest first: " + said[6] + said[7], return_tensors="pt")
     answer = model.generate(**prompt, max_new_tokens=LEVELS, do_sample=False)[0, -LEVELS:]
     assert tokenizer.decode(answer).replace(" ", "") == said[8]

@@ -1,0 +1,166 @@
+"""The compact model: what the search reads is what was trained, packing is invisible, a saved model is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel, PreTrainedModel, Qwen3Config, Qwen3Model
+
+from semconv.artifacts import ItemVectors, finish
+from semconv.artifacts.ragged import Int32
+from semconv.errors import ArtifactError
+from semconv.llm.compact import CompactModel, CompactShape
+from semconv.llm.compact_batch import NOTHING, CompactExample, pack_examples
+from semconv.llm.small import train_tokenizer
+
+ITEMS, LEVELS, CODES = 30, 3, 5
+NO_WORDS = np.zeros(0, np.int32)
+SHAPE = CompactShape(levels=LEVELS, codes=CODES, text_width=7, behaviour_width=4, max_history=12)
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> tuple[Int32, ItemVectors]:
+    folder = tmp_path_factory.mktemp("vectors")
+    generator = torch.Generator().manual_seed(0)
+    known = torch.arange(ITEMS) % 5 != 0
+    ItemVectors.write(
+        folder,
+        text=torch.randn(ITEMS, 7, generator=generator),
+        behaviour=torch.randn(ITEMS, 4, generator=generator) * known[:, None],
+        has_text=torch.ones(ITEMS, dtype=torch.bool),
+        has_behaviour=known,
+    )
+    finish(folder, "vectors", settings={}, inputs={}, counts={}, request="t", seconds=0)
+    codes = np.random.default_rng(0).integers(0, CODES, (ITEMS, LEVELS)).astype(np.int32)
+    return codes, ItemVectors.open(folder)
+
+
+def backbone(kind: str = "qwen3") -> PreTrainedModel:
+    torch.manual_seed(1)
+    if kind == "gpt2":
+        return GPT2Model(GPT2Config(vocab_size=300, n_embd=16, n_layer=2, n_head=2, n_positions=64))
+    sizes = {
+        "vocab_size": 300,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 64,
+    }
+    return LlamaModel(LlamaConfig(**sizes)) if kind == "llama" else Qwen3Model(Qwen3Config(head_dim=8, **sizes))
+
+
+def compact(catalogue: tuple[Int32, ItemVectors], kind: str = "qwen3", **options: float) -> CompactModel:
+    body = backbone(kind)
+    torch.manual_seed(2)
+    model = CompactModel(body, train_tokenizer(["soap and cream"], 300), SHAPE, **options)
+    model.attach(*catalogue)
+    return model.eval()
+
+
+def examples() -> list[CompactExample]:
+    random = np.random.default_rng(3)
+    made = []
+    for length in (0, 1, 3, 7, 11, 11, 2):
+        history = random.integers(0, ITEMS, length).astype(np.int32)
+        words = random.integers(0, 256, length % 4).astype(np.int32)
+        targets = random.integers(0, ITEMS, length + 1).astype(np.int32)
+        made.append(CompactExample(words, history, targets))
+    return made
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "llama", "gpt2"])
+def test_start_and_step_give_the_teacher_forced_scores(catalogue: tuple[Int32, ItemVectors], kind: str) -> None:
+    model = compact(catalogue, kind)
+    codes_NL = catalogue[0]
+    histories = [np.asarray([4, 9, 2], np.int32), NO_WORDS, np.asarray([1], np.int32)]
+    asked = np.asarray([[3, 8], [11, 0], [5, 29]])
+    state, first_B1C = model.start(histories)
+    scores = [first_B1C.expand(-1, 2, -1)]
+    parents = torch.zeros(3, 2, dtype=torch.int64)
+    for level in range(1, LEVELS):
+        said = torch.as_tensor(codes_NL[asked][:, :, level - 1], dtype=torch.int64)
+        state, logp_BKC = model.step(state, level, parents, said)
+        scores.append(logp_BKC)
+        parents = torch.arange(2).expand(3, -1)
+
+    for row, history in enumerate(histories):
+        for beam, item in enumerate(asked[row]):
+            targets = np.full(len(history) + 1, NOTHING, np.int32)
+            targets[-1] = item
+            batch = pack_examples([CompactExample(NO_WORDS, history, targets)])
+            with torch.no_grad():
+                hidden_PD = model.hidden(batch)[batch.targets_RT >= 0]
+                codes_PL = torch.as_tensor(codes_NL[[item]], dtype=torch.int64)
+                forced = [logits.log_softmax(-1)[0] for logits in model.depth(hidden_PD, codes_PL)]
+                loss = model(batch)
+            for level in range(LEVELS):
+                torch.testing.assert_close(scores[level][row, beam], forced[level], atol=1e-5, rtol=1e-4)
+            said_mass = sum(float(forced[level][codes_NL[item, level]]) for level in range(LEVELS))
+            assert float(loss) == pytest.approx(-said_mass / LEVELS, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gpt2"])
+def test_a_packed_batch_costs_what_its_examples_cost_alone(catalogue: tuple[Int32, ItemVectors], kind: str) -> None:
+    model = compact(catalogue, kind)
+    given = examples()
+    with torch.no_grad():
+        alone = sum(float(model(pack_examples([example]))) for example in given)
+        together = float(model(pack_examples(given, row=24)))
+        everything = pack_examples(given, row=24)
+    assert everything.words_RT.shape[0] < len(given)
+    assert together == pytest.approx(alone, rel=1e-5)
+
+
+def test_another_example_in_the_batch_changes_no_score(catalogue: tuple[Int32, ItemVectors]) -> None:
+    model = compact(catalogue)
+    history = np.asarray([4, 9, 2], np.int32)
+    _, alone = model.start([history])
+    _, beside = model.start([np.asarray([8, 8, 1, 2, 3], np.int32), history, NO_WORDS])
+    torch.testing.assert_close(beside[1], alone[0], atol=1e-6, rtol=1e-5)
+    _, wished = model.start([history], [np.asarray([65, 66], np.int32)])
+    assert not torch.allclose(wished, alone, atol=1e-4)
+
+
+def test_only_the_last_items_of_a_long_history_are_seen(catalogue: tuple[Int32, ItemVectors]) -> None:
+    model = compact(catalogue)
+    history = np.arange(20, dtype=np.int32)
+    torch.testing.assert_close(model.start([history])[1], model.start([history[-SHAPE.max_history :]])[1])
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "llama", "gpt2"])
+def test_a_saved_model_answers_the_same_over_the_same_catalogue(
+    catalogue: tuple[Int32, ItemVectors], kind: str, tmp_path: Path
+) -> None:
+    model = compact(catalogue, kind, dropout=0.3)
+    model.save(tmp_path)
+    loaded = CompactModel.load(tmp_path, *catalogue)
+    histories = [np.asarray([4, 9, 2], np.int32), NO_WORDS]
+    assert torch.equal(loaded.start(histories)[1], model.start(histories)[1])
+    assert not list(tmp_path.rglob("*.bin"))
+    changed = catalogue[0].copy()
+    changed[4] = (changed[4] + 1) % CODES
+    other = CompactModel.load(tmp_path, changed, catalogue[1])
+    assert not torch.equal(other.start(histories)[1][0], model.start(histories)[1][0])
+    assert torch.equal(other.start(histories)[1][1], model.start(histories)[1][1])
+
+
+def test_codes_of_another_shape_are_refused(catalogue: tuple[Int32, ItemVectors], tmp_path: Path) -> None:
+    compact(catalogue).save(tmp_path)
+    with pytest.raises(ArtifactError, match="trained for 5 codes"):
+        CompactModel.load(tmp_path, catalogue[0][:, :2], catalogue[1])
+
+
+def test_dropout_works_in_training_only(catalogue: tuple[Int32, ItemVectors]) -> None:
+    model = compact(catalogue, dropout=0.5)
+    batch = pack_examples(examples())
+    with torch.no_grad():
+        assert float(model(batch)) == float(model(batch))
+        hidden = model.hidden(batch)
+        model.train()
+        model.dropout.p = 0.0
+        assert not torch.allclose(model.hidden(batch), hidden, atol=1e-3)
