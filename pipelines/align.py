@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.train import fit
+from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors
 from semconv.cli import main
@@ -29,6 +30,7 @@ def build(work: Work) -> None:
         config,
         name="align",
         workers=settings.align.workers,
+        gpu=gpus_for(settings.align.workers),
         max_failures=settings.align.max_failures,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.train import fit
+from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
 from semconv.artifacts import Corpus
 from semconv.cli import main
@@ -27,7 +28,7 @@ def build(work: Work) -> None:
         return
     corpus = work.input(Corpus)
     config = {"corpus": str(corpus.path.absolute()), "settings": settings, "out": str(folder.absolute())}
-    fit(work, _loop, config, name="base", workers=settings.base.workers)
+    fit(work, _loop, config, name="base", workers=settings.base.workers, gpu=gpus_for(settings.base.workers))
 
 
 def _loop(config: dict[str, Any]) -> None:

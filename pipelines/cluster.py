@@ -23,11 +23,12 @@ POLL_S = 0.5
 
 
 def environment(settings: RaySettings) -> dict[str, str]:
-    """Environment of every worker: thread counts, offline hubs, and compiled DeepSpeed pieces kept per venv."""
+    """Environment of every worker: thread counts, threads that sleep while they wait, and DeepSpeed's compiled pieces."""
     threads = str(settings.threads)
     return {
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": "passive",
         "TOKENIZERS_PARALLELISM": "false",
         "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions")),
     }

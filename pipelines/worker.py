@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import ray
 import ray.train
 import torch
 from ray.train import Checkpoint
@@ -13,6 +14,11 @@ from ray.train import Checkpoint
 from semconv.progress import Report, silent
 from semconv.training.job import Job, make_engine, run_job
 from semconv.training.loop import Trained
+
+
+def gpus_for(workers: int) -> bool:
+    """Whether the cluster has a GPU for every worker."""
+    return bool(ray.cluster_resources().get("GPU", 0) >= workers)
 
 
 def work(job: Job, report: Report, threads: int) -> tuple[Trained, int]:

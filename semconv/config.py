@@ -179,8 +179,8 @@ class AlignSettings(Section):
         "compact", "history spelt as one position an item (compact) or as code tokens in the vocabulary (tokens)"
     )
     max_history: Positive = setting(50, "most recent items of a history that the model sees")
-    text_share: Fraction = setting(0.2, "share of the examples that are text tasks; the rest is sequential")
-    epochs: Positive = setting(30, "passes over the training sequences, at most")
+    text_share: Fraction = setting(0.1, "share of the examples that are text tasks; the rest is sequential")
+    epochs: Positive = setting(20, "passes over the training sequences, at most")
     batch_size: Positive = setting(128, "sequences per optimizer step, over all workers")
     learning_rate: float = setting(1e-3, "peak AdamW learning rate", gt=0)
     weight_decay: float = setting(0.05, "AdamW weight decay of matrices", ge=0)

@@ -25,6 +25,7 @@ NAME = "semconv"
 def service(settings: Settings, opener: Opener = open_generative) -> Iterator[str]:
     """The service over the artifacts of these settings' run, for the time of the block; gives its base URL.
 
+    A cluster that was started for it ends with it; on any other, Serve itself and other applications are left alone.
     Raises `ArtifactError` when artifacts are absent or do not belong together, `ResourceError` when the port is taken.
     """
     args = Args.of(settings)
@@ -38,7 +39,7 @@ def service(settings: Settings, opener: Opener = open_generative) -> Iterator[st
             serve.run(application(args, opener), name=NAME, route_prefix="/")
             yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
         finally:
-            serve.shutdown()
+            serve.delete(NAME)
 
 
 def free_port(host: str, port: int) -> int:

@@ -1,4 +1,8 @@
-"""Artifacts: what stages hand to one another on disk, and the only thing they share."""
+"""Artifacts: what stages hand to one another on disk, and the only thing they share.
+
+Opening one costs no import of torch; the few readers that return tensors import it when they are called, because
+every worker process of a stage that needs no torch would pay seconds for it.
+"""
 
 from semconv.artifacts.artifact import Artifact, check_lineage, finish, request_of
 from semconv.artifacts.base_model import BaseModel

@@ -9,14 +9,16 @@ quality.json             the quality report
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
-import torch
-from safetensors.torch import load_file
 
 from semconv.artifacts.artifact import Artifact
 from semconv.artifacts.ragged import Int32
+
+if TYPE_CHECKING:
+    import torch
 
 
 class ItemTokens(Artifact):
@@ -43,4 +45,6 @@ class ItemTokens(Artifact):
     @cached_property
     def quantizer(self) -> dict[str, torch.Tensor]:
         """The quantizer's tensors; ``codebooks`` float32 (L, C, D) among them."""
+        from safetensors.torch import load_file
+
         return load_file(self.path / "quantizer.safetensors")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-
-import torch
-from safetensors.torch import load_file, save_file
+from typing import TYPE_CHECKING
 
 from semconv.artifacts.artifact import Artifact
+
+if TYPE_CHECKING:
+    import torch
 
 FILE = "vectors.safetensors"
 
@@ -25,6 +26,8 @@ class ItemVectors(Artifact):
 
     @cached_property
     def _tensors(self) -> dict[str, torch.Tensor]:
+        from safetensors.torch import load_file
+
         return load_file(self.path / FILE)
 
     @property
@@ -57,6 +60,8 @@ class ItemVectors(Artifact):
         has_behaviour: torch.Tensor,
     ) -> None:
         """Write the matrices; shapes as in the class."""
+        from safetensors.torch import save_file
+
         tensors = {
             "text": text.float(),
             "behaviour": behaviour.float(),

@@ -18,15 +18,17 @@ class Packed:
     """Sequences laid end to end in rows of equal width.
 
     ``slots_P`` int64: flat place (row * W + column) of every token, sequence by sequence in the order given;
-    ``mask_RWW`` bool: who may attend to whom, which is earlier tokens of the same sequence and oneself.
+    ``positions_RW`` int64: place of a token within its own sequence, 0 in padding; ``mask_RWW`` bool: who may attend
+    to whom, which is earlier tokens of the same sequence and oneself.
     """
 
     slots_P: torch.Tensor
+    positions_RW: torch.Tensor
     mask_RWW: torch.Tensor
 
     def to(self, device: torch.device) -> Packed:
         """The same on ``device``."""
-        return Packed(self.slots_P.to(device), self.mask_RWW.to(device))
+        return Packed(self.slots_P.to(device), self.positions_RW.to(device), self.mask_RWW.to(device))
 
 
 def pack(lengths: Int64, width: int) -> Packed:
@@ -37,10 +39,13 @@ def pack(lengths: Int64, width: int) -> Packed:
     slots_P = np.repeat(rows * width + columns, lengths) + within_P
     segments = np.full(n_rows * width, -1, np.int64)
     segments[slots_P] = np.repeat(np.arange(len(lengths)), lengths)
+    positions = np.zeros(n_rows * width, np.int64)
+    positions[slots_P] = within_P
     segments_RW = torch.from_numpy(segments).view(n_rows, width)
     same_RWW = segments_RW[:, :, None] == segments_RW[:, None, :]
     return Packed(
         torch.from_numpy(slots_P),
+        torch.from_numpy(positions).view(n_rows, width),
         same_RWW & torch.ones(width, width, dtype=torch.bool).tril(),
     )
 

@@ -21,12 +21,11 @@ SCORING_BATCH = 1024
 
 
 class Block(nn.Module):
-    """Pre-norm self-attention and feed-forward; ``distance_bias_HW`` is what distance adds to an attention score."""
+    """Pre-norm self-attention and feed-forward."""
 
-    def __init__(self, width: int, heads: int, reach: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.distance_bias_HW = nn.Parameter(torch.zeros(heads, reach))
         self.attention_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attention_out = nn.Linear(width, width)
@@ -35,13 +34,12 @@ class Block(nn.Module):
         self.feed_out = nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x_RWD: torch.Tensor, barred_R1WW: torch.Tensor, distances_WW: torch.Tensor) -> torch.Tensor:
-        """One layer; ``barred_R1WW`` is 0 where a token (row) may attend to another (column), -inf elsewhere."""
+    def forward(self, x_RWD: torch.Tensor, mask_R1WW: torch.Tensor) -> torch.Tensor:
+        """One layer; ``mask_R1WW`` is true where a token (row) may attend to another (column)."""
         rows, width, _ = x_RWD.shape
         qkv = self.query_key_value(self.attention_norm(x_RWD)).view(rows, width, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        scores_bias_RHWW = (barred_R1WW + self.distance_bias_HW[:, distances_WW]).to(query.dtype)
-        mixed_RHWd = F.scaled_dot_product_attention(query, key, value, attn_mask=scores_bias_RHWW)
+        mixed_RHWd = F.scaled_dot_product_attention(query, key, value, attn_mask=mask_R1WW)
         x_RWD = x_RWD + self.dropout(self.attention_out(mixed_RHWd.transpose(1, 2).flatten(2)))
         fed_RWD = self.feed_out(self.dropout(F.gelu(self.feed_in(self.feed_norm(x_RWD)))))
         result_RWD: torch.Tensor = x_RWD + self.dropout(fed_RWD)
@@ -61,10 +59,10 @@ class Sasrec(nn.Module):
         self.n_items = n_items
         self.max_history = settings.max_history
         self.tokens = nn.Embedding(n_items + 1, settings.width)
+        self.positions = nn.Embedding(settings.max_history + 1, settings.width)
         self.dropout = nn.Dropout(settings.dropout)
         self.blocks = nn.ModuleList(
-            Block(settings.width, settings.heads, settings.max_history + 1, settings.dropout)
-            for _ in range(settings.layers)
+            Block(settings.width, settings.heads, settings.dropout) for _ in range(settings.layers)
         )
         self.norm = nn.LayerNorm(settings.width)
         for module in self.modules():
@@ -85,16 +83,13 @@ class Sasrec(nn.Module):
         """
         device = self.tokens.weight.device
         packed = pack(histories.lengths + 1, self.max_history + 1).to(device)
-        rows, width, _ = packed.mask_RWW.shape
+        rows, width = packed.positions_RW.shape
         tokens_S = torch.full((rows * width,), self.n_items, device=device)
         tokens_S[packed.slots_P] = torch.from_numpy(_with_start(histories, self.n_items)).to(device)
-        x_RWD = self.dropout(self.tokens(tokens_S.view(rows, width)))
-        barred_R1WW = torch.zeros(rows, 1, width, width, device=device)
-        barred_R1WW.masked_fill_(~packed.mask_RWW[:, None], float("-inf"))
-        places_W = torch.arange(width, device=device)
-        distances_WW = (places_W[:, None] - places_W).clamp(min=0)
+        x_RWD = self.dropout(self.tokens(tokens_S.view(rows, width)) + self.positions(packed.positions_RW))
+        mask_R1WW = packed.mask_RWW[:, None]
         for block in self.blocks:
-            x_RWD = block(x_RWD, barred_R1WW, distances_WW)
+            x_RWD = block(x_RWD, mask_R1WW)
         hidden_PD: torch.Tensor = self.norm(x_RWD.flatten(0, 1).index_select(0, packed.slots_P))
         return hidden_PD.float()
 

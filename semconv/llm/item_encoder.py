@@ -5,6 +5,7 @@ P positions, L levels, N items, D width.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -80,4 +81,4 @@ class ItemEncoder(nn.Module):
 def _scaled(vectors_ND: torch.Tensor) -> torch.Tensor:
     """Rows of unit variance; rows of zeros stay."""
     unit_ND: torch.Tensor = F.normalize(vectors_ND.float(), dim=-1)
-    return unit_ND * float(vectors_ND.shape[-1]) ** 0.5
+    return unit_ND * math.sqrt(vectors_ND.shape[-1])

@@ -37,7 +37,7 @@ def load_tokenizer(source: str | Path) -> Any:
 
 def load_causal(source: str | Path, tokenizer: Any) -> Any:
     """The causal LM in float32, on the CPU, with an embedding row for every token of ``tokenizer``."""
-    logging.disable_progress_bar()
+    _without_bars()
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             str(source),
@@ -57,7 +57,7 @@ def load_causal(source: str | Path, tokenizer: Any) -> Any:
 
 def load_backbone(source: str | Path) -> Any:
     """The model without its output head, in float32, on the CPU."""
-    logging.disable_progress_bar()
+    _without_bars()
     try:
         return AutoModel.from_pretrained(
             str(source),
@@ -73,6 +73,12 @@ def load_backbone(source: str | Path) -> Any:
 def context_of(config: Any) -> int:
     """Longest sequence that a model of this configuration reads (tokens)."""
     return int(getattr(config, "max_position_embeddings", UNBOUNDED))
+
+
+def _without_bars() -> None:
+    """Keep transformers from drawing its own progress bars over ours."""
+    hide: Any = logging.disable_progress_bar
+    hide()
 
 
 def _unreadable(what: str, source: str | Path, error: Exception) -> ArtifactError:

@@ -27,7 +27,8 @@ def code_token(level: int, code: int) -> str:
 def add_code_tokens(tokenizer: Any, model: Any, levels: int, codes: int) -> None:
     """Add a token for every code of every level, and rows for them to the model's embedding.
 
-    New rows are drawn with the mean and spread of the old ones, so that they look like tokens from the start. Raises `ArtifactError` when the vocabulary already holds such tokens.
+    New rows are drawn with the mean and spread of the old ones, so that they look like tokens from the start.
+    Raises `ArtifactError` when the vocabulary already holds such tokens.
     """
     names = [code_token(level, code) for level in range(levels) for code in range(codes)]
     taken = sorted(set(names) & tokenizer.get_vocab().keys())

@@ -1,4 +1,4 @@
-"""A build of align in which a worker dies, once, right after a checkpoint. In a module of its own: workers import it."""
+"""A build of align in which a worker dies, once, right after a checkpoint. Workers import this module."""
 
 from __future__ import annotations
 

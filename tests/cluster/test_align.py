@@ -45,8 +45,10 @@ def test_two_workers_under_zero_2_make_a_model_that_loads(run: Run) -> None:
     assert not run.private("align").exists()
 
 
-def _steps(log: Path) -> list[int]:
-    return [int(line) for line in log.read_text().split()]
+def _went_on(log: Path) -> bool:
+    """No step was done again but perhaps the one whose checkpoint was just being registered when the worker died."""
+    steps = [int(line) for line in log.read_text().split()]
+    return steps in ([3, 6, 9, 10], [3, 6, 6, 9, 10])
 
 
 def test_a_killed_worker_goes_on_from_the_last_checkpoint_to_the_same_weights(run: Run, tmp_path: Path) -> None:
@@ -57,7 +59,7 @@ def test_a_killed_worker_goes_on_from_the_last_checkpoint_to_the_same_weights(ru
     dying = replace(pipelines.align.STAGE, build=partial(build_with_a_kill, log=log, at=6, max_failures=1))
     forced = _settings(run, align).model_copy(update={"run": RunSettings(root=str(tmp_path), name="r", force=True)})
     run_stages(forced, [dying])
-    assert _steps(log) == [3, 6, 9, 10]
+    assert _went_on(log)
     resumed = load_file(run.artifact("model") / "model.safetensors")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
@@ -70,5 +72,5 @@ def test_a_job_that_died_and_is_started_again_goes_on_from_its_checkpoint(run: R
         run_stages(_settings(run, align), [dying])
     assert not run.artifact("model").exists()
     run_stages(_settings(run, align), [dying])
-    assert _steps(log) == [3, 6, 9, 10]
+    assert _went_on(log)
     assert Recommender.open(run.artifact("model")).spelling == "compact"

@@ -17,6 +17,7 @@ def test_every_token_has_a_place_of_its_own_and_sees_its_own_past() -> None:
     assert packed.mask_RWW.shape == (rows.max() + 1, 8, 8)
     sequence = np.repeat(np.arange(50), lengths)
     within = np.concatenate([np.arange(n) for n in lengths])
+    assert packed.positions_RW[rows, columns].tolist() == within.tolist()
     for token in range(len(slots)):
         seen = np.flatnonzero(packed.mask_RWW[rows[token], columns[token]].numpy())
         expected = slots[(sequence == sequence[token]) & (within <= within[token])] % 8
