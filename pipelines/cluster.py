@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 
+from pipelines.quiet import hushed, quieten
 from semconv.config import RaySettings
 from semconv.errors import ResourceError, SemconvError
 from semconv.progress import Report
@@ -23,7 +24,7 @@ POLL_S = 0.5
 
 
 def environment(settings: RaySettings) -> dict[str, str]:
-    """Environment of every worker: thread counts, threads that sleep while they wait, and DeepSpeed's compiled pieces."""
+    """Environment of every worker: thread counts, threads that sleep while waiting, DeepSpeed's compiled pieces."""
     threads = str(settings.threads)
     return {
         "OMP_NUM_THREADS": threads,
@@ -56,40 +57,27 @@ def cluster(settings: RaySettings) -> Iterator[None]:
     own: dict[str, Any] = {} if address else {"num_cpus": settings.num_cpus, "include_dashboard": False}
     level = logging.INFO if settings.verbose else logging.ERROR
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if not settings.verbose:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
-            address=address or "local",
-            log_to_driver=settings.verbose,
-            logging_level=level,
-            runtime_env={"env_vars": environment(settings)},
-            **own,
-        )
+        with hushed(settings.verbose):
+            ray.init(
+                address=address or "local",
+                log_to_driver=settings.verbose,
+                logging_level=level,
+                runtime_env={"env_vars": environment(settings)},
+                **own,
+            )
     except ConnectionError as error:
         raise ResourceError(
             f"No Ray cluster answers at {address}: {error}", "Start it, or leave ray.address unset"
         ) from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # ray.init put one in its place that aborts the process
-    _quieten(settings)
+    quieten(settings.verbose)
     try:
         yield
     finally:
         ray.shutdown()
-
-
-def _quieten(settings: RaySettings) -> None:
-    from ray.data import DataContext
-
-    context = DataContext.get_current()
-    context.raise_original_map_exception = True  # the wrapped one loses its cause on the way back
-    context.enable_progress_bars = settings.verbose
-    context.print_on_execution_start = settings.verbose
-    if not settings.verbose:
-        for name in ("ray.data", "ray.train", "ray.serve"):
-            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def require_cpus(setting: str, workers: int) -> None:
@@ -120,7 +108,8 @@ def explain(error: BaseException) -> SemconvError | None:
             )
         if isinstance(current, ray.exceptions.OutOfMemoryError):
             return ResourceError("A worker ran out of memory", "Lower the stage's batch_size or workers")
-        queue += [getattr(current, "cause", None), current.__cause__, current.__context__]
+        queue += [getattr(current, "cause", None), getattr(current, "health_check_failure", None)]
+        queue += [current.__cause__, current.__context__]
         queue += list(getattr(current, "worker_failures", {}).values())
     return None
 

@@ -102,9 +102,8 @@ def test_artifacts_of_different_lineage_are_refused_by_name(
 
 
 def test_another_corpus_needs_another_run_name(command: Command, copied_run: Path, tmp_path: Path) -> None:
-    from semconv.corpus.synthetic import write_shop
-
     from semconv.config import SyntheticSettings
+    from semconv.corpus.synthetic import write_shop
 
     first, second = tmp_path / "first", tmp_path / "second"
     for folder, seed in ((first, 1), (second, 2)):
