@@ -189,7 +189,7 @@ class AlignSettings(Section):
     warmup: Fraction = setting(0.05, "share of the steps with rising learning rate")
     precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the forward and backward pass")
     engine: Literal["deepspeed", "plain"] = setting(
-        "deepspeed", "what computes the steps; plain torch only ever runs on one worker"
+        "deepspeed", "what computes the steps; plain torch runs on one worker alone"
     )
     zero_stage: Annotated[int, Field(ge=0, le=3)] = setting(1, "DeepSpeed ZeRO stage")
     validation_users: Positive = setting(2000, "users of the fixed sample that validates during training")
@@ -198,6 +198,12 @@ class AlignSettings(Section):
     checkpoint_every: Positive = operational(200, "optimizer steps between checkpoints")
     max_failures: int = operational(2, "worker failures survived by restarting from the last checkpoint", ge=0)
     workers: Positive = operational(1, "training workers; batch_size is shared among them")
+
+    @model_validator(mode="after")
+    def _plain_torch_is_one_worker(self) -> AlignSettings:
+        if self.engine == "plain" and self.workers > 1:
+            raise ValueError(f"align.engine plain runs on one worker and align.workers is {self.workers}")
+        return self
 
 
 class EvaluateSettings(Section):

@@ -1,4 +1,4 @@
-"""Many short sequences in few rows, so that no arithmetic is spent on padding.
+"""Packed batches of histories.
 
 Legend: P packed tokens over all sequences, R rows, W width of a row in tokens.
 """
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from semconv.artifacts.ragged import Int64, Ragged
+from semconv.packing import first_fit, own_past
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Packed:
 
 def pack(lengths: Int64, width: int) -> Packed:
     """Place sequences of these lengths (1 to ``width`` each) by first fit, longest first."""
-    rows, columns, n_rows = _first_fit(lengths, width)
+    rows, columns, n_rows = first_fit(lengths, width)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     within_P = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
     slots_P = np.repeat(rows * width + columns, lengths) + within_P
@@ -42,29 +43,7 @@ def pack(lengths: Int64, width: int) -> Packed:
     positions = np.zeros(n_rows * width, np.int64)
     positions[slots_P] = within_P
     segments_RW = torch.from_numpy(segments).view(n_rows, width)
-    same_RWW = segments_RW[:, :, None] == segments_RW[:, None, :]
-    return Packed(
-        torch.from_numpy(slots_P),
-        torch.from_numpy(positions).view(n_rows, width),
-        same_RWW & torch.ones(width, width, dtype=torch.bool).tril(),
-    )
-
-
-def _first_fit(lengths: Int64, width: int) -> tuple[Int64, Int64, int]:
-    """Row and first column of every sequence, and the number of rows."""
-    rows, columns = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
-    used: list[int] = []
-    first_open = 0
-    for sequence in np.argsort(-lengths, kind="stable"):
-        length = int(lengths[sequence])
-        while first_open < len(used) and used[first_open] == width:
-            first_open += 1
-        row = next((r for r in range(first_open, len(used)) if used[r] + length <= width), len(used))
-        if row == len(used):
-            used.append(0)
-        rows[sequence], columns[sequence] = row, used[row]
-        used[row] += length
-    return rows, columns, len(used)
+    return Packed(torch.from_numpy(slots_P), torch.from_numpy(positions).view(n_rows, width), own_past(segments_RW))
 
 
 def windows(sequences: Ragged, width: int) -> Ragged:
