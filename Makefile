@@ -12,6 +12,9 @@ export HF_HUB_OFFLINE ?= 1
 export RAY_USAGE_STATS_ENABLED := 0
 export PYTHONUNBUFFERED := 1
 
+# One compute thread a test process: several share the cores, and waiting threads would only spin.
+test check unit cluster e2e drill: export OMP_NUM_THREADS := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve beauty test check unit cluster e2e drill clean
 
