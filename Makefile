@@ -1,5 +1,5 @@
 # make demo | test | drill | beauty DATA=... | serve      (README: what each does)
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -40,7 +40,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 ## make demo     the whole job on a built-in shop, then the service: one cached and one live answer
 demo: setup
 	$(PY) -m pipelines.run --config configs/demo.yaml
-	$(PY) -m serve.demo --config configs/demo.yaml
+	$(PY) -m serve.demo --config configs/demo.yaml --serve.port 0 --serve.live_deadline_s 20
 
 ## make serve    start the service on the demo's artifacts (CONFIG=... for another run) and leave it running
 serve: setup

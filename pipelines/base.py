@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipelines.stage import Stage, Work, run_stages
+from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
 from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
@@ -39,7 +39,15 @@ def _loop(config: dict[str, Any]) -> None:
         job.export(trained, Path(config["out"]))
 
 
-STAGE = Stage(name="base", makes=("base",), needs=(Corpus,), reads=("base",), code=1, build=build)
+STAGE = Stage(
+    name="base",
+    makes=("base",),
+    needs=(Corpus,),
+    reads=("base",),
+    code=1,
+    build=build,
+    raw=lambda settings: local_files("pretrained", settings.base.model),
+)
 
 
 if __name__ == "__main__":

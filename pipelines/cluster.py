@@ -17,7 +17,7 @@ import ray
 
 from pipelines.quiet import hushed, quieten
 from semconv.config import RaySettings
-from semconv.errors import ResourceError, SemconvError
+from semconv.errors import ResourceError
 from semconv.progress import Report
 
 POLL_S = 0.5
@@ -80,38 +80,18 @@ def cluster(settings: RaySettings) -> Iterator[None]:
         ray.shutdown()
 
 
-def require_cpus(setting: str, workers: int) -> None:
-    """Actors hold their CPUs until the end: one must stay free for the reads, or nothing would ever move."""
+def require_cpus(setting: str, workers: int, spare: int = 1) -> None:
+    """Raise `ResourceError` where work would wait for ever: ``workers`` of one CPU each, and ``spare`` beside them.
+
+    Actors of Ray Data hold their CPUs until the end, so one must stay free for the reads that feed them.
+    """
     cpus = int(ray.cluster_resources().get("CPU", 0))
-    if workers >= cpus:
+    if workers + spare > cpus:
+        free = ", of which one must stay free" if spare else ""
         raise ResourceError(
-            f"{setting} is {workers} and the cluster has {cpus} CPUs, of which one must stay free",
+            f"{setting} is {workers} and the cluster has {cpus} CPUs{free}",
             f"Lower {setting}, or raise ray.num_cpus",
         )
-
-
-def explain(error: BaseException) -> SemconvError | None:
-    """The readable error behind one that came back from a worker, or none if nobody foresaw it."""
-    seen: set[int] = set()
-    queue: list[BaseException | None] = [error]
-    while queue:
-        current = queue.pop(0)
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        if isinstance(current, SemconvError) and not isinstance(current, ray.exceptions.RayTaskError):
-            return current
-        if isinstance(current, (ray.exceptions.WorkerCrashedError, ray.exceptions.ActorDiedError)):
-            return ResourceError(
-                "A worker process died, killed from outside or for lack of memory",
-                "Run the command again to go on; with less memory at hand, lower the stage's batch_size or workers",
-            )
-        if isinstance(current, ray.exceptions.OutOfMemoryError):
-            return ResourceError("A worker ran out of memory", "Lower the stage's batch_size or workers")
-        queue += [getattr(current, "cause", None), getattr(current, "health_check_failure", None)]
-        queue += [current.__cause__, current.__context__]
-        queue += list(getattr(current, "worker_failures", {}).values())
-    return None
 
 
 @ray.remote(num_cpus=0)

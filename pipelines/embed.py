@@ -14,7 +14,8 @@ import pyarrow as pa
 import ray
 import torch
 
-from pipelines.stage import Stage, Work, run_stages
+from pipelines.cluster import require_cpus
+from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
 from semconv.artifacts import Corpus, ItemVectors
 from semconv.behaviour.item_to_item import ItemToItem
@@ -58,6 +59,7 @@ def encode_texts(texts: list[str], settings: EmbedSettings, report: Report) -> t
     order = by_length(texts)
     if not order:
         return vectors
+    require_cpus("embed.text_workers", settings.text_workers)
     size = settings.text_batch_size
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
     encoded = ray.data.from_arrow([pa.table({"item": chunk, "text": [texts[i] for i in chunk]}) for chunk in chunks])
@@ -124,7 +126,15 @@ def build(work: Work) -> None:
     work.line.say(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in known.items()))
 
 
-STAGE = Stage(name="embed", makes=("vectors", "behaviour"), needs=(Corpus,), reads=("embed",), code=1, build=build)
+STAGE = Stage(
+    name="embed",
+    makes=("vectors", "behaviour"),
+    needs=(Corpus,),
+    reads=("embed",),
+    code=1,
+    build=build,
+    raw=lambda settings: local_files("text_model", settings.embed.text_model),
+)
 
 
 def run(settings: Settings) -> None:

@@ -1,7 +1,8 @@
 """The whole job: every stage in order, skipping what is up to date.
 
 python -m pipelines.run --config configs/beauty.yaml --corpus.path DIR
-ray job submit --working-dir . -- python -m pipelines.run --config configs/beauty.yaml --run.root /shared/runs
+ray job submit --working-dir . -- python -m pipelines.run --config configs/beauty.yaml \\
+    --corpus.path /shared/data/beauty --run.root /shared/runs
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pipelines.cluster import cluster, explain
+from pipelines.cluster import cluster
 from pipelines.console import StageLine
-from semconv.artifacts import Artifact, Manifest, Run, check_lineage, finish, request_of, require_space, staging
+from pipelines.explain import explain
+from semconv.artifacts import Artifact, Manifest, Run, check_lineage, digest, finish, request_of, require_space, staging
+from semconv.artifacts.manifest import describe_files
 from semconv.config import Section, Settings, determining
-from semconv.errors import ArtifactError
+from semconv.errors import ArtifactError, SettingError
 
 A = TypeVar("A", bound=Artifact)
 SPACE = 256 * 2**20
@@ -70,6 +73,7 @@ class Stage:
 
 def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
     """Run the stages in order, each only where it is not up to date; the cluster is joined when first needed."""
+    _require_lasting_root(settings)
     with ExitStack() as session:
         joined = False
         for stage in stages:
@@ -92,6 +96,22 @@ def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
                 session.enter_context(cluster(settings.ray))
                 joined = True
             _build(stage, Work(settings, run, request, line, inputs), chosen, {**inputs, **raw})
+
+
+def local_files(name: str, model: str | None) -> dict[str, str]:
+    """For `Stage.raw`: what a setting that may name a local folder points to, by content; nothing for a hub id."""
+    folder = Path(model) if model else None
+    return {name: digest(describe_files(folder))} if folder is not None and folder.is_dir() else {}
+
+
+def _require_lasting_root(settings: Settings) -> None:
+    """A submitted job runs in a temporary folder, and other nodes have folders of their own."""
+    joins = settings.ray.address or os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
+    if joins and "://" not in settings.run.root and not Path(settings.run.root).is_absolute():
+        raise SettingError(
+            f"run.root is '{settings.run.root}', a relative path, and the work runs on a cluster that is joined",
+            "Give --run.root an absolute path that every node can reach",
+        )
 
 
 def _earlier(run: Run, stage: Stage) -> list[Manifest] | None:

@@ -105,7 +105,7 @@ def load_settings(arguments: Sequence[str], program: str = "pipelines.run") -> S
     try:
         merged = FromSources()
     except ValidationError as error:
-        raise _explained(error, where) from None
+        raise _explained(error, from_file, where) from None
     return Settings.model_validate(merged.model_dump())
 
 
@@ -118,20 +118,30 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingError(f"The settings file {path} cannot be read: {error}", "Make it valid YAML") from None
     if content is None:
         return {}
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise SettingError(f"The settings file {path} holds no mapping", "Write it as 'section:' and indented names")
     return content
 
 
-def _explained(error: ValidationError, where: str) -> SettingError:
+def _explained(error: ValidationError, from_file: dict[str, Any], file: str) -> SettingError:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
+    where = file if _holds(from_file, first["loc"], first["input"]) else "the command line"
     if first["type"] == "extra_forbidden":
         return SettingError(*_unknown(name, where))
     message = first["msg"].removeprefix("Value error, ")
     if not name or first["type"] == "value_error":
-        return SettingError(message, f"Change it in {where}")
+        return SettingError(message, f"Change it in {file}")
     return SettingError(f"Setting '{name}' does not accept {first['input']!r}: {message}", f"Change it in {where}")
+
+
+def _holds(tree: Any, path: Sequence[Any], value: Any) -> bool:
+    """Whether the file's tree has this value at this path."""
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return False
+        tree = tree[part]
+    return bool(tree == value)
 
 
 def main(work: Callable[[Settings], None], program: str, arguments: Sequence[str] | None = None) -> NoReturn:

@@ -35,7 +35,7 @@ class RunSettings(Section):
     """Where a run lives and what it redoes."""
 
     root: str = operational("runs", "folder that holds runs; a submitted job needs an absolute path")
-    name: str = operational("demo", "name of the run; its output goes to <run.root>/<run.name>", pattern=r"^[\w.-]+$")
+    name: str = operational("demo", "name of the run; its output goes to <run.root>/<run.name>", pattern=r"^\w[\w.-]*$")
     seed: int = setting(17, "seed of everything random", ge=0)
     force: bool = operational(False, "redo stages that are up to date")
     until: Literal["ingest", "embed", "base", "tokenize", "align", "evaluate", "precache"] = operational(
@@ -209,7 +209,7 @@ class AlignSettings(Section):
 class EvaluateSettings(Section):
     """What is measured, and on how many processes."""
 
-    at: tuple[Positive, ...] = setting((5, 10, 20), "cut-offs of Recall and NDCG (items)")
+    at: tuple[Positive, ...] = setting((5, 10, 20), "cut-offs of Recall and NDCG (items)", min_length=1)
     bootstrap: Positive = setting(1000, "bootstrap resamples of users behind each 95% interval")
     examples: int = setting(10, "example users on the report's page", ge=0)
     beams: Positive = setting(50, "beams of the generative search")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import ray
 
-from pipelines.cluster import explain
 from pipelines.evaluate import rank_users, stage_seconds
+from pipelines.explain import explain
 from semconv.artifacts import Corpus, Recommender, Report, Run
 from semconv.config import Settings
 from semconv.errors import ArtifactError, ResourceError

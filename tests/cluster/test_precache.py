@@ -13,8 +13,8 @@ import pytest
 import ray.exceptions
 from ray import cloudpickle
 
-from pipelines.cluster import explain
 from pipelines.console import StageLine
+from pipelines.explain import explain
 from pipelines.precache import build
 from pipelines.stage import Work
 from semconv.artifacts import Corpus, Run, TopKSnapshot, finish, staging

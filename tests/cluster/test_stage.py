@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 import ray
 
-from pipelines.cluster import remote_report
+from pipelines.cluster import remote_report, require_cpus
 from pipelines.console import StageLine
-from pipelines.stage import Stage, Work, run_stages
+from pipelines.stage import Stage, Work, local_files, run_stages
 from semconv.artifacts import Artifact, Manifest, Run
 from semconv.config import RunSettings, Settings, TokenizeSettings
-from semconv.errors import ArtifactError, InputError, ResourceError, SemconvError
+from semconv.errors import ArtifactError, InputError, ResourceError, SemconvError, SettingError
 
 
 class Grain(Artifact):
@@ -110,6 +111,42 @@ def test_a_killed_worker_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="worker process died"):
         run_stages(settings(tmp_path), [Stage("grow", ("grain",), (), (), 1, build)])
     assert not (tmp_path / "r" / "grain").exists()
+
+
+@pytest.mark.parametrize("kind", [OSError, RuntimeError])
+def test_a_disk_that_runs_full_inside_a_worker_is_named(tmp_path: Path, kind: type[Exception]) -> None:
+    @ray.remote
+    def write() -> None:
+        raise kind(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def build(_: Work) -> None:
+        ray.get(write.remote())
+
+    with pytest.raises(ResourceError, match="ran full"):
+        run_stages(settings(tmp_path), [Stage("grow", ("grain",), (), (), 1, build)])
+
+
+def test_more_workers_than_cpus_are_refused_before_they_wait() -> None:
+    require_cpus("align.workers", 4, spare=0)
+    with pytest.raises(ResourceError, match=r"align\.workers is 5"):
+        require_cpus("align.workers", 5, spare=0)
+    with pytest.raises(ResourceError, match="one must stay free"):
+        require_cpus("evaluate.workers", 4)
+
+
+def test_a_joined_cluster_needs_an_absolute_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://elsewhere:10001")
+    with pytest.raises(SettingError, match="absolute path"):
+        run_stages(Settings(run=RunSettings(root="runs")), [GROW])
+
+
+def test_a_local_model_counts_by_its_content(tmp_path: Path) -> None:
+    assert local_files("model", None) == local_files("model", "owner/name") == {}
+    (tmp_path / "weights").write_text("one")
+    first = local_files("model", str(tmp_path))
+    (tmp_path / "weights").write_text("two")
+    assert first.keys() == {"model"}
+    assert first != local_files("model", str(tmp_path))
 
 
 def test_a_stage_may_refuse_what_was_made_from_other_input(tmp_path: Path) -> None:

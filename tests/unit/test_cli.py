@@ -46,6 +46,7 @@ def test_a_bad_command_line_is_one_clear_error(arguments: list[str], words: list
         ("align: {spelin: tokens}", ["align.spelin", "align.spelling"]),
         ("alin: {epochs: 3}", ["alin"]),
         ("- a list", ["no mapping"]),
+        ("1: {epochs: 3}", ["no mapping"]),
         ("align: {epochs: [", ["cannot be read"]),
     ],
 )
@@ -55,6 +56,21 @@ def test_a_bad_file_is_one_clear_error_that_names_it(tmp_path: Path, content: st
     with pytest.raises(SettingError) as caught:
         load_settings(["--config", str(file)])
     assert all(word in str(caught.value) for word in [*words, "bad.yaml"])
+
+
+def test_an_error_names_the_place_the_value_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text("align: {learning_rate: fast}")
+    with pytest.raises(SettingError, match=r"shop\.yaml"):
+        load_settings(["--config", str(file)])
+    with pytest.raises(SettingError, match="the command line"):
+        load_settings(["--config", str(file), "--align.learning_rate", "slow"])
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden", ""])
+def test_a_run_name_cannot_leave_its_root(name: str) -> None:
+    with pytest.raises(SettingError, match=r"run\.name"):
+        load_settings(["--run.name", name])
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
