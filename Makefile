@@ -13,10 +13,10 @@ export RAY_USAGE_STATS_ENABLED := 0
 export PYTHONUNBUFFERED := 1
 
 # One compute thread a test process: several share the cores, and waiting threads would only spin.
-test check unit cluster e2e drill: export OMP_NUM_THREADS := 1
+test check unit reference cluster e2e drill: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve beauty test check unit cluster e2e drill clean
+.PHONY: help setup demo serve beauty test check unit reference cluster e2e drill clean
 
 help:
 	@sed -n '/^## /s/^## //p' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ beauty: setup
 	$(PY) -m pipelines.run --config configs/beauty.yaml --corpus.path $(DATA)
 
 ## make test     every check: lint, format, types, import contract, unit, cluster and end-to-end tests
-test: check unit cluster e2e
+test: check unit reference cluster e2e
 
 check: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
@@ -61,7 +61,10 @@ check: $(VENV)/.ready-dev
 	$(VENV)/bin/lint-imports
 
 unit: $(VENV)/.ready-dev
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest tests/unit -m "not data"
+
+reference: $(VENV)/.ready-dev
+	$(PY) -m pytest tests/unit -m data
 
 cluster: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/cluster

@@ -32,6 +32,8 @@ class StageLine:
         self._started = time.monotonic()
         self._shown = float("-inf") if self._live else self._started
         self._note = ""
+        self._begun = (0.0, self._started)
+        self._last = float("inf")
 
     def __enter__(self) -> StageLine:
         self._write(f"{self.name:<10} started", final=not self._live)
@@ -45,15 +47,25 @@ class StageLine:
         """Show how far the work is, unless something was shown just before."""
         now = time.monotonic()
         with self._lock:
+            if done < self._last:
+                self._begun = (done, now)
+            self._last = done
             changed = bool(note) and note.split(" ")[0] != self._note
             self._note = note.split(" ")[0] if note else self._note
             if now - self._shown < (REDRAW_EVERY_S if self._live else LOG_EVERY_S) and not changed:
                 return
             self._shown = now
         elapsed = now - self._started
-        left = f", about {duration(elapsed * (total - done) / done)} left" if 0 < done < total else ""
+        left = self._left(done, total, now)
         share = f"{100 * done / total:3.0f}%" if total else "    "
         self._write(f"{self.name:<10} {share} {note} ({duration(elapsed)}{left})", final=not self._live)
+
+    def _left(self, done: float, total: float, now: float) -> str:
+        """Remaining time at the pace since this part began: the first report, or one that fell behind the last."""
+        at, since = self._begun
+        if done <= at or done >= total:
+            return ""
+        return f", about {duration((now - since) * (total - done) / (done - at))} left"
 
     def say(self, line: str) -> None:
         """Print a line that stays."""

@@ -50,3 +50,23 @@ def test_a_failed_stage_does_not_say_done() -> None:
         raise ValueError("no")
     assert "done" not in stream.getvalue()
     assert "stopped after" in stream.getvalue()
+
+
+def test_the_time_left_follows_the_pace_of_the_part_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("pipelines.console.time.monotonic", lambda: now[0])
+    stream = Terminal()
+    with StageLine("align", stream) as line:
+        for at, done, note in [
+            (100.0, 60.0, "resumed"),
+            (110.0, 70.0, "resumed"),
+            (200.0, 1.0, "again"),
+            (300.0, 51.0, "again"),
+        ]:
+            now[0] = at
+            line(done, 101.0, note)
+    shown = [part for part in stream.getvalue().split("\r") if "%" in part]
+    assert "left" not in shown[0]
+    assert "about 31s left" in shown[1]
+    assert "left" not in shown[2]
+    assert "about 1m40s left" in shown[3]
