@@ -30,7 +30,7 @@ def build(work: Work) -> None:
         config,
         name="align",
         workers=settings.align.workers,
-        gpu=gpus_for(settings.align.workers),
+        gpu=gpus_for("align.workers", settings.align.workers),
         max_failures=settings.align.max_failures,
     )
 

@@ -28,7 +28,8 @@ def build(work: Work) -> None:
         return
     corpus = work.input(Corpus)
     config = {"corpus": str(corpus.path.absolute()), "settings": settings, "out": str(folder.absolute())}
-    fit(work, _loop, config, name="base", workers=settings.base.workers, gpu=gpus_for(settings.base.workers))
+    workers = settings.base.workers
+    fit(work, _loop, config, name="base", workers=workers, gpu=gpus_for("base.workers", workers))
 
 
 def _loop(config: dict[str, Any]) -> None:

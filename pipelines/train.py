@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import ray.train
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from pipelines.cluster import remote_report
+import semconv.errors
+from pipelines.cluster import remote_report, require_cpus
 from pipelines.stage import Work
+from semconv.errors import SemconvError
+
+REFUSED = "refused"
+"""Folder, beside the checkpoints, of the errors that a loop raised for people to read."""
 
 
 def fit(
@@ -25,18 +34,24 @@ def fit(
 ) -> None:
     """Run ``loop(config)`` on ``workers`` processes; ``config["report"]`` is a `Report` that reaches the driver.
 
-    Checkpoints go to the run's private folder under a name that holds the stage's request: the same work started
-    again goes on from its last checkpoint, other work does not. Removed when training ends well. The loop's rank 0
-    writes its result into a folder named in ``config``; on several nodes run.root must be reachable from all.
+    Checkpoints go to the run's private folder under a name that holds the stage's request and ``workers``: the same
+    work started again goes on from its last checkpoint; other work, and the same on another number of workers, whose
+    parts of a checkpoint would not fit, starts afresh. Removed when training ends well. The loop's rank 0 writes its
+    result into a folder named in ``config``; on several nodes run.root must be reachable from all.
+
+    Raises `ResourceError` for more workers than CPUs, and whatever `SemconvError` the loop raised: it would come back
+    at every try, so that only crashes are survived up to ``max_failures`` times.
     """
+    require_cpus(f"{name}.workers", workers, spare=0)
     storage = work.run.private(name)
-    attempt = f"{name}-{work.request[:16]}"
+    attempt = f"{name}-{work.request[:16]}-{workers}"
     for other in storage.glob("*"):
         if other.name != attempt:
             shutil.rmtree(other)
+    refused = (storage / REFUSED).absolute()
     with remote_report(work.line) as report:
-        TorchTrainer(
-            loop,
+        trainer = TorchTrainer(
+            partial(_unless_refused, loop=loop, refused=refused),
             train_loop_config={**config, "report": report},
             scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
             torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
@@ -46,5 +61,34 @@ def fit(
                 failure_config=FailureConfig(max_failures=max_failures),
                 checkpoint_config=CheckpointConfig(num_to_keep=2),
             ),
-        ).fit()
+        )
+        try:
+            trainer.fit()
+        finally:
+            _raise_refusal(refused)
     shutil.rmtree(storage, ignore_errors=True)
+
+
+def _unless_refused(config: dict[str, Any], loop: Callable[[dict[str, Any]], None], refused: Path) -> None:
+    """Run the loop; what it refuses to do is written down for the driver, and a restart ends at once.
+
+    A worker that has others beside it still raises: they may be waiting for it, and only a restart ends that.
+    """
+    if any(refused.glob("*.json")):
+        return
+    try:
+        loop(config)
+    except SemconvError as error:
+        context = ray.train.get_context()
+        refused.mkdir(parents=True, exist_ok=True)
+        part = refused / f"{context.get_world_rank()}.part"
+        part.write_text(json.dumps({"type": type(error).__name__, "problem": error.problem, "remedy": error.remedy}))
+        part.rename(part.with_suffix(".json"))
+        if context.get_world_size() > 1:
+            raise
+
+
+def _raise_refusal(refused: Path) -> None:
+    for file in sorted(refused.glob("*.json")):
+        told = json.loads(file.read_text())
+        raise getattr(semconv.errors, told["type"])(told["problem"], told["remedy"])

@@ -24,16 +24,16 @@ def reference_data() -> Path:
     return REFERENCE_DATA
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of a Chromium; without one the test skips on a person's machine and fails in CI."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        message = "chromium is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
+def tool(*names: str) -> str:
+    """Path of the first of these programs; without any the test skips on a person's machine and fails in CI."""
+    for name in names:
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    message = f"{names[0]} is not installed"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from semconv.errors import ArtifactError
 from semconv.training.optim import parameter_groups
 from semconv.training.plain import put_weights
 
@@ -124,8 +125,13 @@ class DeepSpeedEngine:
         self._engine.save_checkpoint(str(folder), tag=_TAG, save_latest=False)
 
     def load(self, folder: Path) -> None:
-        """See `Engine`."""
-        self._engine.load_checkpoint(str(folder), tag=_TAG)
+        """See `Engine`. Raises `ArtifactError` where DeepSpeed finds nothing of this rank's in the folder."""
+        loaded, _ = self._engine.load_checkpoint(str(folder), tag=_TAG)
+        if loaded is None:
+            raise ArtifactError(
+                f"The checkpoint in {folder} holds no weights for rank {self.rank} of {self.world}",
+                f"Delete {folder.parent} and start again, from the beginning",
+            )
 
 
 def _shape(parameter: nn.Parameter) -> torch.Size:

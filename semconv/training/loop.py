@@ -50,7 +50,10 @@ class Plan:
 
 @dataclass
 class Progress:
-    """Where a run is: steps done, the epoch's loss so far, curves, and the best validation."""
+    """Where a run is: steps done, the epoch's loss so far, curves, and the best validation.
+
+    ``loss`` sums the epoch's steps; up to the last checkpoint it is the mean over ranks, after it this rank's own.
+    """
 
     step: int = 0
     loss: float = 0.0
@@ -111,6 +114,8 @@ def train(
         if ends_epoch:
             best = _end_epoch(engine, plan, progress, validate, best)
             due = due or (checkpoint is not None and progress.over)
+        elif due:
+            progress.loss = _mean(engine, progress.loss)
         if checkpoint is not None and (due or progress.step == steps):
             checkpoint(write, progress.step)
     weights = best if best or validate is not None else engine.weights()
@@ -121,8 +126,8 @@ def _end_epoch(
     engine: Engine, plan: Plan, progress: Progress, validate: Validate | None, best: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     epoch = progress.step // plan.steps
-    losses = engine.total(torch.tensor([progress.loss / plan.steps], dtype=torch.float64)) / engine.world
-    point = {"step": float(progress.step), "epoch": float(epoch), "loss": float(losses)}
+    loss = _mean(engine, progress.loss / plan.steps)
+    point = {"step": float(progress.step), "epoch": float(epoch), "loss": loss}
     progress.loss = 0.0
     if validate is not None and (epoch % plan.validate_every == 0 or epoch == plan.epochs):
         with engine.evaluating() as model:
@@ -137,6 +142,10 @@ def _end_epoch(
             progress.over = progress.stale >= plan.patience
     progress.curves.append(point)
     return best
+
+
+def _mean(engine: Engine, value: float) -> float:
+    return float(engine.total(torch.tensor([value], dtype=torch.float64))) / engine.world
 
 
 def _sum(pending: list[torch.Tensor], step: int) -> float:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import pipelines.align
 from pipelines.stage import run_stages
+from pipelines.train import REFUSED
 from semconv.artifacts import Recommender, Run
 from semconv.config import AlignSettings, RaySettings, RunSettings, Settings
 from semconv.errors import ResourceError
@@ -36,13 +37,31 @@ def _align(**changed: object) -> AlignSettings:
     return tiny_align(**({"engine": "deepspeed", "precision": "bf16", "zero_stage": 2, "workers": 2} | changed))
 
 
+def _curves(run: Run) -> list[dict[str, float]]:
+    curves: list[dict[str, float]] = json.loads((run.artifact("model") / "curves.json").read_text())
+    return curves
+
+
 def test_two_workers_under_zero_2_make_a_model_that_loads(run: Run) -> None:
     run_stages(_settings(run, _align()), [pipelines.align.STAGE])
     recommender = Recommender.open(run.artifact("model"))
     assert recommender.spelling == "compact"
-    curves = json.loads((recommender.path / "curves.json").read_text())
-    assert [point["epoch"] for point in curves] == [1, 2, 3, 4]
+    assert [point["epoch"] for point in _curves(run)] == [1, 2, 3, 4]
     assert not run.private("align").exists()
+
+
+def test_more_workers_than_cpus_are_refused_at_once(run: Run) -> None:
+    with pytest.raises(ResourceError, match=r"align\.workers is 9 and the cluster has 4 CPUs"):
+        run_stages(_settings(run, _align(workers=9)), [pipelines.align.STAGE])
+
+
+def test_what_the_loop_refuses_is_raised_as_it_was_and_not_tried_again(run: Run) -> None:
+    align = _align(workers=1, engine="plain", precision="float32", learning_rate=1e30, max_failures=2)
+    with pytest.raises(ResourceError, match="loss stopped being a number") as caught:
+        run_stages(_settings(run, align), [pipelines.align.STAGE])
+    assert caught.value.remedy.startswith("Lower the learning rate")
+    assert len(list((run.private("align") / REFUSED).iterdir())) == 1
+    assert not run.artifact("model").exists()
 
 
 def _went_on(log: Path) -> bool:
@@ -54,7 +73,7 @@ def _went_on(log: Path) -> bool:
 def test_a_killed_worker_goes_on_from_the_last_checkpoint_to_the_same_weights(run: Run, tmp_path: Path) -> None:
     align = _align(epochs=2, validate_every=2, precision="float32")
     run_stages(_settings(run, align), [pipelines.align.STAGE])
-    whole = load_file(run.artifact("model") / "model.safetensors")
+    whole, curves = load_file(run.artifact("model") / "model.safetensors"), _curves(run)
     log = tmp_path / "log"
     dying = replace(pipelines.align.STAGE, build=partial(build_with_a_kill, log=log, at=6, max_failures=1))
     forced = _settings(run, align).model_copy(update={"run": RunSettings(root=str(tmp_path), name="r", force=True)})
@@ -62,6 +81,7 @@ def test_a_killed_worker_goes_on_from_the_last_checkpoint_to_the_same_weights(ru
     assert _went_on(log)
     resumed = load_file(run.artifact("model") / "model.safetensors")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert _curves(run) == curves
 
 
 def test_a_job_that_died_and_is_started_again_goes_on_from_its_checkpoint(run: Run, tmp_path: Path) -> None:

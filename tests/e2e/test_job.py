@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from semconv.artifacts import Run
+from semconv.artifacts import Manifest, Run
 from semconv.config import Settings
 from tests.e2e.conftest import REPOSITORY, Command
+from tests.kill import has_checkpoint, kill_when
 
 STAGES = ["ingest", "embed", "base", "tokenize", "align", "evaluate", "precache"]
 KINDS = ["corpus", "vectors", "behaviour", "base", "tokens", "model", "report", "topk"]
@@ -156,3 +157,20 @@ def test_ctrl_c_stops_cleanly_and_a_second_start_goes_on(tiny: list[str], comman
     again = command("pipelines.run", *arguments)
     assert again.returncode == 0, again.stderr
     assert "ingest     up to date" in again.stderr
+
+
+def test_a_job_killed_after_a_checkpoint_of_align_ends_with_the_model_of_an_undisturbed_one(
+    tiny_run: Run, tiny: list[str], command: Command, copied_run: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(copied_run / "model")
+    private = copied_run / ".align"
+    arguments = [*tiny, "--run.root", str(copied_run.parent), "--run.until", "align", "--align.checkpoint_every", "2"]
+    kill_when(["pipelines.run", *arguments], lambda: has_checkpoint(private), tmp_path / "log")
+    assert not (copied_run / "model").exists()
+    assert has_checkpoint(private)
+    again = command("pipelines.run", *arguments)
+    assert again.returncode == 0, again.stderr
+    assert "tokenize   up to date" in again.stderr
+    resumed, undisturbed = (Manifest.read(run / "model") for run in (copied_run, tiny_run.path))
+    assert resumed.fingerprint == undisturbed.fingerprint
+    assert not private.exists()
