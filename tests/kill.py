@@ -44,7 +44,10 @@ def has_checkpoint(private: Path) -> bool:
 
     Ray Train names a checkpoint's folder after its time, and only once it is whole does its manager's record name it.
     """
-    return any(b"checkpoint_" in record.read_bytes() for record in private.glob("*/checkpoint_manager_snapshot.json"))
+    try:
+        return any(b"checkpoint_" in r.read_bytes() for r in private.glob("*/checkpoint_manager_snapshot.json"))
+    except FileNotFoundError:  # the training ended well, and its folder went, between the listing and the reading
+        return False
 
 
 def _started(arguments: list[str], errors: object) -> subprocess.Popen[str]:
