@@ -6,14 +6,13 @@ R rows, T positions, B examples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from semconv.artifacts.ragged import Int32
-from semconv.llm.packing import pack
+from semconv.llm.packing import PackedBatch, pack
 
 NOTHING = -1
 START = -2
@@ -42,7 +41,7 @@ class CompactExample:
 
 
 @dataclass(frozen=True)
-class CompactBatch:
+class CompactBatch(PackedBatch):
     """Packed examples, all int64; ``scale`` multiplies the summed loss.
 
     ``words_RT`` token id or `NOTHING`; ``items_RT`` item, `START` or `NOTHING`; ``targets_RT`` item or `NOTHING`;
@@ -57,11 +56,6 @@ class CompactBatch:
     positions_RT: torch.Tensor
     ends_2B: torch.Tensor
     scale: float = 1.0
-
-    def to(self, device: torch.device) -> Self:
-        """The same batch on another device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
-        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
 
 def pack_examples(examples: Sequence[CompactExample], scale: float = 1.0, row: int = ROW) -> CompactBatch:

@@ -37,17 +37,7 @@ def load_tokenizer(source: str | Path) -> Any:
 
 def load_causal(source: str | Path, tokenizer: Any) -> Any:
     """The causal LM in float32, on the CPU, with an embedding row for every token of ``tokenizer``."""
-    _without_bars()
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            str(source),
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation="sdpa",
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable("causal language model", source, error) from error
+    model = _pretrained(AutoModelForCausalLM, "causal language model", source)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -57,17 +47,7 @@ def load_causal(source: str | Path, tokenizer: Any) -> Any:
 
 def load_backbone(source: str | Path) -> Any:
     """The model without its output head, in float32, on the CPU."""
-    _without_bars()
-    try:
-        return AutoModel.from_pretrained(
-            str(source),
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation="sdpa",
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable("model", source, error) from error
+    return _pretrained(AutoModel, "model", source)
 
 
 def context_of(config: Any) -> int:
@@ -75,10 +55,19 @@ def context_of(config: Any) -> int:
     return int(getattr(config, "max_position_embeddings", UNBOUNDED))
 
 
-def _without_bars() -> None:
-    """Keep transformers from drawing its own progress bars over ours."""
-    hide: Any = logging.disable_progress_bar
-    hide()
+def _pretrained(kind: Any, what: str, source: str | Path) -> Any:
+    hide_bars: Any = logging.disable_progress_bar  # transformers would draw its own over ours
+    hide_bars()
+    try:
+        return kind.from_pretrained(
+            str(source),
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(what, source, error) from error
 
 
 def _unreadable(what: str, source: str | Path, error: Exception) -> ArtifactError:

@@ -6,8 +6,8 @@ R rows, T positions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from semconv.artifacts.ragged import Int64
 from semconv.llm.dropout import regularise
-from semconv.llm.packing import block_mask, pack
+from semconv.llm.packing import PackedBatch, block_mask, pack
 
 IGNORED = -100
 
@@ -38,7 +38,7 @@ class TokenExample:
 
 
 @dataclass(frozen=True)
-class TokenBatch:
+class TokenBatch(PackedBatch):
     """Packed texts, int64 (R, T): ids, next-token labels (`IGNORED` where none), segment and position within it."""
 
     ids_RT: torch.Tensor
@@ -46,11 +46,6 @@ class TokenBatch:
     segments_RT: torch.Tensor
     positions_RT: torch.Tensor
     scale: float = 1.0
-
-    def to(self, device: torch.device) -> Self:
-        """The same batch on another device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
-        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
 
 def pack_texts(examples: Sequence[TokenExample], row: int, scale: float = 1.0) -> TokenBatch:

@@ -6,6 +6,8 @@ R rows, T positions a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -15,6 +17,16 @@ from semconv.packing import first_fit, own_past
 
 PADDING = 0
 """Segment number of positions that hold nothing; examples are numbered from 1 within their row."""
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """A batch whose fields are tensors, but for ``scale``, by which the summed loss is multiplied."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on another device."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
+        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
 
 def pack(lengths: Sequence[int], capacity: int) -> tuple[Int64, Int64, int, int]:
