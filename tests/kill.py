@@ -62,6 +62,7 @@ def _started(arguments: list[str], errors: object) -> subprocess.Popen[str]:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
+    os.kill(process.pid, signal.SIGSTOP)  # or it would go on while its family is looked up
     family = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     for member in family:

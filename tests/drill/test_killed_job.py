@@ -27,12 +27,12 @@ MAKES = {
 def kill_in(stage: str, job: list[str], root: Path) -> None:
     """Start the job and kill it amid the stage's work: align after a checkpoint, the others at their first news.
 
-    Tokenize is over too soon to be sure of any news, so it is killed as it begins.
+    Ingest and tokenize are over too soon after any news on so small a shop, so they are killed as they begin.
     """
     if stage == "align":
         kill_when(job, lambda: has_checkpoint(root / "tiny" / ".align"), root / "log")
     else:
-        news = "started" if stage == "tokenize" else "%"
+        news = "started" if stage in ("ingest", "tokenize") else "%"
         kill_at_line(job, lambda line: line.startswith(stage) and news in line)
 
 
