@@ -67,8 +67,8 @@ class Pieces(Datasource):
     def get_read_tasks(
         self,
         parallelism: int,  # noqa: ARG002  # Ray Data's own signature
-        per_task_row_limit: int | None = None,  # noqa: ARG002
-        data_context: DataContext | None = None,  # noqa: ARG002
+        per_task_row_limit: int | None = None,  # noqa: ARG002  # likewise
+        data_context: DataContext | None = None,  # noqa: ARG002  # likewise
     ) -> list[ReadTask]:
         """One task a piece, however many are asked for: a compressed file cannot be entered in the middle."""
         unknown = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None)

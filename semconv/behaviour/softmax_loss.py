@@ -52,5 +52,5 @@ def full_softmax_loss(
     ``dtype`` is that of the matrix products; probabilities and sums are float32. The gradient is exact for
     float32 and rounded to 8 bits of mantissa for bfloat16. P must be at least 1.
     """
-    loss: torch.Tensor = _FullSoftmax.apply(hidden_PD, items_ND, targets_P, dtype)  # type: ignore[no-untyped-call]
+    loss: torch.Tensor = _FullSoftmax.apply(hidden_PD, items_ND, targets_P, dtype)  # type: ignore[no-untyped-call]  # torch's own
     return loss

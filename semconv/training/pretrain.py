@@ -53,7 +53,7 @@ class TextExamples:
         """Tokens an example, on average."""
         return float(self._rows.lengths.mean())
 
-    def example(self, epoch: int, number: int) -> TokenExample:  # noqa: ARG002
+    def example(self, epoch: int, number: int) -> TokenExample:  # noqa: ARG002  # `Examples` passes the epoch
         """Example ``number``, the same in every epoch."""
         ids = self._rows[number].astype(np.int64)
         return TokenExample(ids, np.ones(len(ids), np.bool_))
