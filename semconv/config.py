@@ -179,6 +179,7 @@ class AlignSettings(Section):
         "compact", "history spelt as one position an item (compact) or as code tokens in the vocabulary (tokens)"
     )
     max_history: Positive = setting(50, "most recent items of a history that the model sees")
+    depth_width: Positive = setting(128, "width of the compact decoder, at most the LLM's own (compact)")
     text_share: Fraction = setting(0.1, "share of the examples that are text tasks; the rest is sequential")
     epochs: Positive = setting(20, "passes over the training sequences, at most")
     batch_size: Positive = setting(128, "sequences per optimizer step, over all workers")

@@ -22,14 +22,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from semconv.artifacts import ItemVectors
-from semconv.artifacts.ragged import Int32
+from semconv.artifacts.ragged import Int32, Int64
 from semconv.errors import ArtifactError
-from semconv.llm.compact_batch import NOTHING, CompactBatch, CompactExample, pack_examples
+from semconv.llm.compact_batch import NOTHING, CompactBatch, CompactExample, in_one_row
 from semconv.llm.depth import DepthDecoder
 from semconv.llm.dropout import regularise
 from semconv.llm.item_encoder import CompactShape, ItemEncoder
 from semconv.llm.load import load_backbone, load_tokenizer
+from semconv.llm.memory import Memory, positions_memory
 from semconv.llm.packing import block_mask
+from semconv.llm.prompt_cache import PromptCache, Reading, passes, shared_prompts
+from semconv.llm.protocol import Extended
+from semconv.llm.trie import catalogue_mark
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "semconv.json"
@@ -47,10 +51,11 @@ class CompactModel(nn.Module):
         super().__init__()
         self.shape, self.tokenizer, self.smoothing = shape, tokenizer, smoothing
         self.levels, self.codes = shape.levels, shape.codes
+        self.catalogue: int | None = None
         width = backbone.get_input_embeddings().embedding_dim
         self.backbone = backbone
         self.items = ItemEncoder(shape, width, unknown=dropout / 2)
-        self.depth = DepthDecoder(shape.levels, shape.codes, width, dropout)
+        self.depth = DepthDecoder(shape.levels, shape.codes, width, min(width, shape.depth_width), dropout)
         self.dropout = nn.Dropout(dropout)
         if dropout:
             regularise(backbone, dropout)
@@ -58,21 +63,26 @@ class CompactModel(nn.Module):
     def attach(self, codes_NL: Int32, vectors: ItemVectors) -> None:
         """Give the model its catalogue: codes int32 (N, L) and the vectors of the same items."""
         self.items.attach(codes_NL, vectors)
+        self.catalogue = catalogue_mark(codes_NL)
 
     def hidden(self, batch: CompactBatch) -> torch.Tensor:
         """The backbone's last hidden states, (R, T, D)."""
-        words_RTD = self.backbone.get_input_embeddings()(batch.words_RT.clamp(min=0))
-        is_item_RT = batch.items_RT != NOTHING
-        items_PD = self.items(batch.items_RT[is_item_RT]).to(words_RTD.dtype)
-        inputs_RTD = words_RTD.masked_scatter(is_item_RT[:, :, None], items_PD)
         out = self.backbone(
-            inputs_embeds=self.dropout(inputs_RTD),
+            inputs_embeds=self._inputs(batch),
             attention_mask=block_mask(batch.segments_RT),
             position_ids=batch.positions_RT,
             use_cache=False,
         )
         hidden_RTD: torch.Tensor = out.last_hidden_state
         return hidden_RTD
+
+    def _inputs(self, batch: CompactBatch) -> torch.Tensor:
+        """What the backbone is given at every position, (R, T, D)."""
+        words_RTD = self.backbone.get_input_embeddings()(batch.words_RT.clamp(min=0))
+        is_item_RT = batch.items_RT != NOTHING
+        items_PD = self.items(batch.items_RT[is_item_RT]).to(words_RTD.dtype)
+        inputs_RTD: torch.Tensor = self.dropout(words_RTD.masked_scatter(is_item_RT[:, :, None], items_PD))
+        return inputs_RTD
 
     def forward(self, batch: CompactBatch) -> torch.Tensor:
         """Cross entropy of every target's codes, summed and multiplied by ``batch.scale / L``."""
@@ -86,27 +96,56 @@ class CompactModel(nn.Module):
         return torch.stack(losses).sum() * (batch.scale / self.levels)
 
     @torch.no_grad()
-    def start(self, histories: Sequence[Int32], words: Sequence[Int32] | None = None) -> tuple[Any, torch.Tensor]:
+    def start(
+        self,
+        histories: Sequence[Int32],
+        beams: int,  # noqa: ARG002  # nothing is kept for beams to look back at
+        *,
+        normalised: bool,
+        words: Sequence[Int32] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `BeamModel`; ``words`` are token ids that go before each history (a wish), possibly empty."""
         none = np.zeros(0, np.int32)
-        batch = pack_examples(
-            [
-                CompactExample(none if words is None else words[row], history[-self.shape.max_history :], None)
-                for row, history in enumerate(histories)
-            ]
-        ).to(self.items.codes_NL.device)
-        rows_B, positions_B = batch.ends_2B
-        hidden_B1D = self.hidden(batch)[rows_B, positions_B][:, None]
-        return hidden_B1D, self.depth.score(0, hidden_B1D).float().log_softmax(-1)
+        examples = [
+            CompactExample(none if words is None else words[row], history[-self.shape.max_history :], None)
+            for row, history in enumerate(histories)
+        ]
+        lengths = np.asarray([len(example) for example in examples], np.int64)
+        parts = passes(lengths, self.items.codes_NL.device)
+        hidden_BD = self.depth.enter(torch.cat([self._read(examples[users], lengths[users]) for users in parts]))
+        return hidden_BD[:, None], self._scores(0, hidden_BD, normalised)
 
     @torch.no_grad()
     def step(
-        self, state: Any, level: int, parents_BK: torch.Tensor, codes_BK: torch.Tensor
-    ) -> tuple[Any, torch.Tensor]:
+        self, state: torch.Tensor, level: int, beams: Extended, *, normalised: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """See `BeamModel`; touches the depth decoder only."""
-        parent_BKD = torch.take_along_dim(state, parents_BK[:, :, None], dim=1)
-        hidden_BKD = parent_BKD + self.depth.prefix[level - 1](codes_BK)
-        return hidden_BKD, self.depth.score(level, hidden_BKD).float().log_softmax(-1)
+        users = torch.arange(len(state), device=state.device)[:, None]
+        hidden_BKD = state[users, beams.parents_BK] + self.depth.prefix[level - 1](beams.codes_BK)
+        return hidden_BKD, self._scores(level, hidden_BKD[beams.asked_BK], normalised)
+
+    def memory(self, history: int, beams: int) -> Memory:
+        """See `BeamModel`."""
+        decoder = self.depth.level.embedding_dim
+        beam = 7 * decoder * self.depth.level.weight.element_size() + 8 * self.codes
+        return positions_memory(self.backbone, min(history, self.shape.max_history) + 1, beams * beam)
+
+    def _read(self, examples: Sequence[CompactExample], lengths: Int64) -> torch.Tensor:
+        """The backbone's hidden state at the end of each example, (B, D)."""
+        device = self.items.codes_NL.device
+        batch = in_one_row(examples).to(device)
+        cache = PromptCache(len(examples), int(lengths.max()))
+        reading = Reading.of_prompts(cache, slice(0, len(examples)), lengths, 0, device)
+        with shared_prompts(self.backbone):
+            out = self.backbone(
+                inputs_embeds=self._inputs(batch), position_ids=batch.positions_RT, use_cache=False, reading=reading
+            )
+        ends_BD: torch.Tensor = out.last_hidden_state[0, batch.ends_2B[1]]
+        return ends_BD
+
+    def _scores(self, level: int, hidden_XD: torch.Tensor, normalised: bool) -> torch.Tensor:
+        scores_XC = self.depth.score(level, hidden_XD).float()
+        return scores_XC.log_softmax(-1) if normalised else scores_XC
 
     def save(self, folder: Path) -> None:
         """Write weights, ``semconv.json``, and ``backbone/`` with its tokenizer, which `AutoModel` loads."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from semconv.artifacts.ragged import Int32
+from semconv.artifacts.ragged import Int32, Int64
 from semconv.llm.packing import PackedBatch, pack
 
 NOTHING = -1
@@ -60,22 +60,33 @@ class CompactBatch(PackedBatch):
 
 def pack_examples(examples: Sequence[CompactExample], scale: float = 1.0, row: int = ROW) -> CompactBatch:
     """Pack examples into rows; see `CompactBatch`."""
-    lengths = [len(example) for example in examples]
-    rows, starts, n_rows, n_positions = pack(lengths, row)
-    shape = (n_rows, n_positions)
+    rows, starts, n_rows, n_positions = pack([len(example) for example in examples], row)
+    return _filled(examples, rows, starts, (n_rows, n_positions), scale)
+
+
+def in_one_row(examples: Sequence[CompactExample]) -> CompactBatch:
+    """Examples one after the other, in order, R = 1."""
+    ends = np.asarray([len(example) for example in examples], np.int64).cumsum()
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    return _filled(examples, np.zeros_like(starts), starts, (1, int(ends[-1])), 1.0)
+
+
+def _filled(
+    examples: Sequence[CompactExample], rows: Int64, starts: Int64, shape: tuple[int, int], scale: float
+) -> CompactBatch:
+    """The batch with every example at its row and first position."""
     words, items, targets = (np.full(shape, NOTHING, np.int64) for _ in range(3))
     segments, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for number, (example, r, begin, length) in enumerate(zip(examples, rows, starts, lengths, strict=True), start=1):
-        first = begin + len(example.words)
-        stop = begin + length
+    for number, (example, r, begin) in enumerate(zip(examples, rows, starts, strict=True), start=1):
+        first, stop = begin + len(example.words), begin + len(example)
         words[r, begin:first] = example.words
         items[r, first] = START
         items[r, first + 1 : stop] = example.history
         if example.targets is not None:
             targets[r, first:stop] = example.targets
         segments[r, begin:stop] = number
-        positions[r, begin:stop] = np.arange(length)
-    ends = np.stack([rows, starts + np.asarray(lengths, np.int64) - 1])
+        positions[r, begin:stop] = np.arange(len(example))
+    ends = np.stack([rows, starts + [len(example) - 1 for example in examples]])
     return CompactBatch(
         torch.from_numpy(words),
         torch.from_numpy(items),

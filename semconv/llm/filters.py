@@ -11,28 +11,13 @@ import torch
 
 from semconv.artifacts.ragged import Int32, Ragged
 from semconv.errors import InputError
-from semconv.llm.trie import Trie
+from semconv.llm.trie import Children, Trie
 
 Allowed = npt.NDArray[np.bool_] | Sequence[Int32]
 """Items allowed: bool (N) for all users, bool (B, N), or one list of item indices per user."""
 
 DEAD = torch.iinfo(torch.int64).min
 """The sort key of a candidate that must not be chosen."""
-
-
-@dataclass(frozen=True)
-class Children:
-    """The T children of the live beams of B users, flat, user by user and beam by beam.
-
-    ``beam_T`` is b * K + k, ``node_T`` the node at the children's level; those of beam (b, k) with node
-    ``parents_BK`` begin at ``starts_BK``, if ``live_BK``.
-    """
-
-    beam_T: torch.Tensor
-    node_T: torch.Tensor
-    parents_BK: torch.Tensor
-    live_BK: torch.Tensor
-    starts_BK: torch.Tensor
 
 
 @dataclass(frozen=True)

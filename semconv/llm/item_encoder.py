@@ -19,12 +19,16 @@ from semconv.llm.compact_batch import START
 
 @dataclass(frozen=True)
 class CompactShape:
-    """Sizes that the weights fix, and the longest history seen in training."""
+    """Sizes that the weights fix, and the longest history seen in training.
+
+    ``depth_width`` is the depth decoder's width, unless the backbone is narrower.
+    """
 
     levels: int
     codes: int
     text_width: int
     behaviour_width: int
+    depth_width: int
     max_history: int
 
 

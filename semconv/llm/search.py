@@ -12,7 +12,8 @@ Scorings:
     full    log-probabilities as the model normalises them; what Hugging Face's beam search with a prefix constraint
             and ``length_penalty=0`` computes
     legal   renormalised, at every code, over the continuations that the catalogue has; a code without alternative adds
-            log 1 = 0. Filters take no part in it, so that an item's score does not depend on what else is excluded.
+            log 1 = 0, and the model is not asked about it. Filters take no part in it, so that an item's score does
+            not depend on what else is excluded.
 
 Equal scores are ranked by code tuple, in lexicographic order, and items that share a tuple as `Trie` ranks them.
 """
@@ -29,9 +30,9 @@ import torch
 from semconv.artifacts.ragged import Int32
 from semconv.behaviour.ordering import NO_ITEM
 from semconv.errors import ArtifactError, ResourceError, SemconvError, SettingError
-from semconv.llm.filters import DEAD, Allowed, Children, ItemFilter, allowed_for
-from semconv.llm.protocol import BeamModel
-from semconv.llm.trie import Trie
+from semconv.llm.filters import DEAD, Allowed, ItemFilter, allowed_for
+from semconv.llm.protocol import BeamModel, Extended
+from semconv.llm.trie import Children, Trie
 
 Scoring = Literal["full", "legal"]
 
@@ -77,12 +78,7 @@ def beam_search(
     """
     if k < 1 or beams < k:
         raise SettingError(f"A search for {k} items with {beams} beams", "Ask for at least 1 item, and beams >= items")
-    if (model.levels, model.codes) != (trie.levels, trie.codes_per_level):
-        raise ArtifactError(
-            f"The trie has {trie.levels} levels of {trie.codes_per_level} codes, "
-            f"the model {model.levels} of {model.codes}",
-            "Build the trie from the tokens that the model was trained on",
-        )
+    _require_same_codes(model, trie)
     batch = len(histories)
     if batch == 0:
         return _nothing(0, k)
@@ -117,33 +113,28 @@ def _search(
     legal: ItemFilter,
 ) -> Found:
     batch = len(histories)
-    state, logp_BKC = model.start(histories)
+    state, scores_XC = model.start(histories, width, normalised=scoring == "full")
     root = torch.zeros((batch, 1), dtype=torch.long, device=trie.device)
     beams = _Beams(root, root.float(), root, root == 0)
+    asked_BK = beams.live_BK
+    broken: list[torch.Tensor] = []
     for level in range(trie.levels):
+        children = trie.children(level, beams.nodes_BK, beams.live_BK)
+        if not len(children.node_T):
+            return _nothing(batch, k)
         if level:
             codes_BK = trie.codes[level - 1][beams.nodes_BK]
-            state, logp_BKC = model.step(state, level, beams.parents_BK, codes_BK)
-        if logp_BKC.shape != (*beams.nodes_BK.shape, trie.codes_per_level):
-            raise ArtifactError(
-                f"The model scored {tuple(logp_BKC.shape)} codes at level {level} "
-                f"for {tuple(beams.nodes_BK.shape)} beams of {trie.codes_per_level}",
-                "Use the model with the tokens that it was trained on",
-            )
-        children = _children(trie, level, beams)
-        codes_T = trie.codes[level][children.node_T]
-        gains_T = logp_BKC.reshape(-1)[children.beam_T * trie.codes_per_level + codes_T].float()
-        if bool(gains_T.isnan().any()):
-            raise SemconvError(
-                f"The model answered NaN at level {level + 1} of {trie.levels}", "Check the model's weights"
-            )
+            asked_BK = beams.live_BK if scoring == "full" else beams.live_BK & (children.counts_BK > 1)
+            extended = Extended(beams.parents_BK, codes_BK, asked_BK)
+            state, scores_XC = model.step(state, level, extended, normalised=scoring == "full")
+        gains_T = _gains(scores_XC, asked_BK, children, trie.codes[level][children.node_T])
+        broken.append(gains_T.isnan().any())
         gains_T = gains_T.clamp_(min=FLOOR)
         if scoring == "legal":
             gains_T = _renormalised(gains_T, children.beam_T, beams.nodes_BK.numel())
         beams = _best(trie, level, beams, children, gains_T, legal, width)
-        if not bool(beams.live_BK.any()):
-            return _nothing(batch, k)
-    beams = _best(trie, trie.levels, beams, _children(trie, trie.levels, beams), None, legal, k)
+    _require_numbers(broken)
+    beams = _best(trie, trie.levels, beams, trie.children(trie.levels, beams.nodes_BK, beams.live_BK), None, legal, k)
     found = _nothing(batch, k)
     items_BK = torch.where(beams.live_BK, trie.items[beams.nodes_BK], NO_ITEM)
     scores_BK = torch.where(beams.live_BK, beams.scores_BK, -torch.inf)
@@ -152,18 +143,15 @@ def _search(
     return found
 
 
-def _children(trie: Trie, level: int, beams: _Beams) -> Children:
-    """The children, at ``level``, of every live beam."""
-    offsets = trie.offsets[level]
-    first_BK = offsets[beams.nodes_BK]
-    counts_BK = (offsets[beams.nodes_BK + 1] - first_BK) * beams.live_BK
-    counts = counts_BK.flatten()
-    ends = counts.cumsum(0)
-    starts = ends - counts
-    total = int(ends[-1])
-    beam_T = torch.repeat_interleave(counts, output_size=total)
-    node_T = (first_BK.flatten() - starts)[beam_T].add_(torch.arange(total, device=trie.device))
-    return Children(beam_T, node_T, beams.nodes_BK, beams.live_BK, starts.view_as(counts_BK))
+def _gains(scores_XC: torch.Tensor, asked_BK: torch.Tensor, children: Children, codes_T: torch.Tensor) -> torch.Tensor:
+    """What the model says of every child, (T), by the row of its beam.
+
+    The only child of a beam that was not asked about gets some finite number; renormalised it is 0 whatever it was.
+    """
+    if not len(scores_XC):
+        return scores_XC.new_zeros(len(codes_T))
+    rows = (asked_BK.flatten().cumsum(0) - 1).clamp_(min=0) * scores_XC.shape[1]
+    return scores_XC.flatten()[rows[children.beam_T].add_(codes_T)]
 
 
 def _renormalised(gains_T: torch.Tensor, beam_T: torch.Tensor, beams: int) -> torch.Tensor:
@@ -210,6 +198,30 @@ def _sort_keys(scores_T: torch.Tensor, nodes_T: torch.Tensor) -> torch.Tensor:
     bits = scores_T.view(torch.int32)
     ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)
     return (ordered.long() << 32).add_(0xFFFFFFFF).sub_(nodes_T)
+
+
+def _require_same_codes(model: BeamModel, trie: Trie) -> None:
+    """Raise `ArtifactError` unless the model speaks the codes of this trie's catalogue."""
+    if (model.levels, model.codes) != (trie.levels, trie.codes_per_level):
+        raise ArtifactError(
+            f"The trie has {trie.levels} levels of {trie.codes_per_level} codes, "
+            f"the model {model.levels} of {model.codes}",
+            "Build the trie from the tokens that the model was trained on",
+        )
+    if model.catalogue is not None and model.catalogue != trie.catalogue:
+        raise ArtifactError(
+            "The trie was built from other codes than the model was given",
+            "Build the trie from the tokens that the model was trained on",
+        )
+
+
+def _require_numbers(broken: list[torch.Tensor]) -> None:
+    """Raise when the model answered NaN; one flag a level."""
+    flags = torch.stack(broken).tolist()
+    if any(flags):
+        raise SemconvError(
+            f"The model answered NaN at level {flags.index(True) + 1} of {len(flags)}", "Check the model's weights"
+        )
 
 
 def _nothing(batch: int, k: int) -> Found:

@@ -10,6 +10,7 @@ with the root as the only node above level 0 and ``offsets[L]`` leading from the
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,22 @@ import torch
 
 from semconv.artifacts.ragged import Int32
 from semconv.errors import ArtifactError, InputError
+
+
+@dataclass(frozen=True)
+class Children:
+    """The T children of the live beams of B users, flat, user by user and beam by beam.
+
+    ``beam_T`` is b * K + k, ``node_T`` the node at the children's level; those of beam (b, k) with node
+    ``parents_BK`` begin at ``starts_BK`` and are ``counts_BK`` (0 where the beam is not ``live_BK``).
+    """
+
+    beam_T: torch.Tensor
+    node_T: torch.Tensor
+    parents_BK: torch.Tensor
+    live_BK: torch.Tensor
+    starts_BK: torch.Tensor
+    counts_BK: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,7 @@ class Trie:
     items     int64 (n): item index by place; places run in the order of code tuples, items that share a tuple by
               training count (highest first), then by item index
     places    int64 (N): place by item index, -1 where the item was left out
+    catalogue `catalogue_mark` of all N items' codes
     """
 
     codes_per_level: int
@@ -41,6 +59,7 @@ class Trie:
     paths: tuple[torch.Tensor, ...]
     items: torch.Tensor
     places: torch.Tensor
+    catalogue: int
 
     @classmethod
     def build(
@@ -71,7 +90,7 @@ class Trie:
             order = order[popularity[order].argsort(descending=True, stable=True)]
         for level in reversed(range(levels)):
             order = order[codes_NL[order, level].argsort(stable=True)]
-        sorted_nL = codes_NL[order]
+        sorted_nL, mark = codes_NL[order], catalogue_mark(codes)
 
         node_codes, offsets, counts, paths = [], [], [], []
         starts = torch.zeros(1, dtype=torch.long, device=device)
@@ -89,7 +108,7 @@ class Trie:
         offsets.append(torch.cat([starts, end]))
         places = torch.full((n_items,), -1, dtype=torch.long, device=device)
         places[order] = torch.arange(len(order), device=device)
-        return cls(codes_per_level, tuple(node_codes), tuple(offsets), tuple(counts), tuple(paths), order, places)
+        return cls(codes_per_level, tuple(node_codes), tuple(offsets), tuple(counts), tuple(paths), order, places, mark)
 
     @property
     def levels(self) -> int:
@@ -110,6 +129,21 @@ class Trie:
         """Nodes of a level; at level L, items held."""
         return len(self.codes[level]) if level < self.levels else len(self.items)
 
+    def children(self, level: int, parents_BK: torch.Tensor, live_BK: torch.Tensor) -> Children:
+        """The children, at ``level``, of the live nodes among ``parents_BK`` of the level above (the root is 0).
+
+        Costs what the children are, at most K * C a user, however large the catalogue.
+        """
+        first_BK = self.offsets[level][parents_BK]
+        counts_BK = (self.offsets[level][parents_BK + 1] - first_BK) * live_BK
+        counts = counts_BK.flatten()
+        ends = counts.cumsum(0)
+        starts = ends - counts
+        total = int(ends[-1])
+        beam_T = torch.repeat_interleave(counts, output_size=total)
+        node_T = (first_BK.flatten() - starts)[beam_T].add_(torch.arange(total, device=self.device))
+        return Children(beam_T, node_T, parents_BK, live_BK, starts.view_as(counts_BK), counts_BK)
+
     def to(self, device: torch.device | str) -> Trie:
         """The same trie on another device."""
         if self.device == torch.device(device):
@@ -126,7 +160,14 @@ class Trie:
             moved(self.paths),
             self.items.to(device),
             self.places.to(device),
+            self.catalogue,
         )
+
+
+def catalogue_mark(codes_NL: Int32 | torch.Tensor) -> int:
+    """A number that two catalogues of codes (N, L) share only if every item has the same codes (CRC-32)."""
+    codes = torch.as_tensor(codes_NL).int().contiguous().cpu().numpy()
+    return zlib.crc32(codes.tobytes(), len(codes))
 
 
 def _chosen(

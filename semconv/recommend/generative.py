@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
 
 from semconv.artifacts.ragged import Int32
-from semconv.llm.filters import Allowed
+from semconv.llm.filters import Allowed, allowed_for
+from semconv.llm.memory import free_memory, search_memory
 from semconv.llm.protocol import BeamModel
 from semconv.llm.search import Scoring, beam_search
 from semconv.llm.trie import Trie
 from semconv.recommend.ranker import Ranking
+
+SHARE = 0.5
+"""Share of the free memory that a batch may take."""
 
 
 class GenerativeRanker:
@@ -22,6 +29,7 @@ class GenerativeRanker:
         self.trie = trie
         self.beams = beams
         self.scoring = scoring
+        self._search_memory = cache(lambda beams: search_memory(trie, beams))
 
     def rank(
         self,
@@ -33,5 +41,24 @@ class GenerativeRanker:
     ) -> Ranking:
         """See `Ranker`; ``allow`` and the scores as in `beam_search`."""
         beams = max(self.beams, k)
-        found = beam_search(self.model, self.trie, histories, k, beams, self.scoring, exclude=exclude, allow=allow)
-        return Ranking(found.items, found.scores)
+        parts = []
+        for rows in self._batches(histories, beams):
+            found = beam_search(
+                self.model,
+                self.trie,
+                [histories[row] for row in rows],
+                k,
+                beams,
+                self.scoring,
+                exclude=None if exclude is None else [exclude[row] for row in rows],
+                allow=None if allow is None else allowed_for(allow, rows),
+            )
+            parts.append(found)
+        return Ranking(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def _batches(self, histories: Sequence[Int32], beams: int) -> list[range]:
+        """All rows in batches that memory holds: one empty batch where there are none."""
+        longest = max(map(len, histories), default=0)
+        need = self.model.memory(longest, beams) + self._search_memory(beams)
+        size = need.users(int(free_memory(self.trie.device) * SHARE))
+        return [range(row, min(row + size, len(histories))) for row in range(0, max(1, len(histories)), size)]

@@ -20,7 +20,7 @@ from semconv.llm.compact import CompactModel
 from semconv.llm.load import load_causal, load_tokenizer
 from semconv.llm.protocol import BeamModel
 from semconv.llm.search import Scoring
-from semconv.llm.trie import Trie
+from semconv.llm.trie import Trie, catalogue_mark
 from semconv.llm.vocabulary import code_ids
 from semconv.recommend.collaborative import CollaborativeRanker
 from semconv.recommend.generative import GenerativeRanker
@@ -87,7 +87,7 @@ def _beam_model(
         model = load_causal(folder, tokenizer).to(device, dtype).eval()
         tokens_LC = code_ids(tokenizer, tokens.levels, tokens.codes_per_level)
         prompt = HistoryPrompt(tokenizer, tokens_LC, tokens.codes, recommender.description["max_history"])
-        return CausalBeamModel(model, torch.from_numpy(tokens_LC), prompt)
+        return CausalBeamModel(model, torch.from_numpy(tokens_LC), prompt, catalogue=catalogue_mark(tokens.codes))
     raise ArtifactError(
         f"{folder} holds a model of the unknown spelling '{recommender.spelling}'",
         "Redo align with align.spelling compact or tokens",

@@ -26,6 +26,7 @@ from semconv.llm.compact_batch import pack_examples
 from semconv.llm.item_encoder import CompactShape
 from semconv.llm.load import context_of, load_backbone, load_causal, load_tokenizer
 from semconv.llm.packed_causal import PackedCausal, pack_texts
+from semconv.llm.trie import catalogue_mark
 from semconv.llm.vocabulary import PlainText, add_code_tokens, code_ids
 from semconv.training.job import EngineChoice, Job
 from semconv.training.loop import Plan, Trained
@@ -66,6 +67,7 @@ def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         codes=tokens.codes_per_level,
         text_width=vectors.text.shape[1],
         behaviour_width=vectors.behaviour.shape[1],
+        depth_width=settings.depth_width,
         max_history=settings.max_history,
     )
 
@@ -131,7 +133,12 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         seed=seed,
     )
     pack = partial(_pack_texts, row=TOKEN_ROW)
-    beam_model = partial(_causal_beams, tokens_LC=torch.from_numpy(ids_LC), prompt=prompt)
+    beam_model = partial(
+        _causal_beams,
+        tokens_LC=torch.from_numpy(ids_LC),
+        prompt=prompt,
+        catalogue=catalogue_mark(inputs.tokens.codes),
+    )
     return _job(inputs, settings, seed, build, examples, pack, export, beam_model)
 
 
@@ -139,8 +146,8 @@ def _pack_texts(examples: Sequence[Any], scale: float, row: int) -> Any:
     return pack_texts(examples, row, scale)
 
 
-def _causal_beams(model: nn.Module, tokens_LC: torch.Tensor, prompt: HistoryPrompt) -> CausalBeamModel:
-    return CausalBeamModel(model.model, tokens_LC, prompt)
+def _causal_beams(model: nn.Module, tokens_LC: torch.Tensor, prompt: HistoryPrompt, catalogue: int) -> CausalBeamModel:
+    return CausalBeamModel(model.model, tokens_LC, prompt, catalogue=catalogue)
 
 
 def _job(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from semconv.llm.protocol import Extended
+
 
 class TableModel:
     """For history [u], the log-probabilities of level l after any prefix: row of ``tables[l]``, (U, C^l, C)."""
@@ -19,21 +21,30 @@ class TableModel:
         if coarse:
             logits = [table.round() for table in logits]
         self.tables = [table.log_softmax(-1) if not coarse else table for table in logits]
+        self.catalogue: int | None = None
         self.batches: list[int] = []
+        self.asked: list[int] = []
         self.fits = 10**9
 
-    def start(self, histories: Sequence[Any]) -> tuple[Any, torch.Tensor]:
+    def start(self, histories: Sequence[Any], beams: int, *, normalised: bool) -> tuple[Any, torch.Tensor]:
         if len(histories) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
         self.batches.append(len(histories))
         users = torch.tensor([int(history[0]) for history in histories])
         prefixes = torch.zeros(len(users), 1, dtype=torch.long)
-        return (users, prefixes), self.tables[0][users]
+        return (users, prefixes), self._said(self.tables[0][users, 0], normalised)
 
-    def step(self, state: Any, level: int, parents_BK: torch.Tensor, codes_BK: torch.Tensor) -> Any:
+    def step(self, state: Any, level: int, beams: Extended, *, normalised: bool) -> Any:
         users, prefixes = state
-        prefixes = prefixes.gather(1, parents_BK) * self.codes + codes_BK
-        return (users, prefixes), self.tables[level][users.unsqueeze(1), prefixes]
+        prefixes = prefixes.gather(1, beams.parents_BK) * self.codes + beams.codes_BK
+        self.asked.append(int(beams.asked_BK.sum()))
+        scores_BKC = self.tables[level][users.unsqueeze(1), prefixes]
+        return (users, prefixes), self._said(scores_BKC[beams.asked_BK], normalised)
+
+    def _said(self, scores_XC: torch.Tensor, normalised: bool) -> torch.Tensor:
+        """Rows that need not be normalised are off by constants."""
+        shift_X1 = torch.arange(len(scores_XC)).unsqueeze(1) % 5
+        return scores_XC if normalised else scores_XC + shift_X1
 
     def after(self, user: int, prefix: Sequence[int]) -> torch.Tensor:
         row = sum(code * self.codes**place for place, code in enumerate(reversed(prefix)))

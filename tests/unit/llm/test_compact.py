@@ -14,11 +14,12 @@ from semconv.artifacts.ragged import Int32
 from semconv.errors import ArtifactError
 from semconv.llm.compact import CompactModel, CompactShape
 from semconv.llm.compact_batch import NOTHING, CompactExample, pack_examples
+from semconv.llm.protocol import Extended
 from semconv.llm.small import train_tokenizer
 
 ITEMS, LEVELS, CODES = 30, 3, 5
 NO_WORDS = np.zeros(0, np.int32)
-SHAPE = CompactShape(levels=LEVELS, codes=CODES, text_width=7, behaviour_width=4, max_history=12)
+SHAPE = CompactShape(levels=LEVELS, codes=CODES, text_width=7, behaviour_width=4, depth_width=12, max_history=12)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,11 @@ def compact(catalogue: tuple[Int32, ItemVectors], kind: str = "qwen3", **options
     return model.eval()
 
 
+def first(model: CompactModel, histories: list[Int32], words: list[Int32] | None = None) -> torch.Tensor:
+    """Scores of the first code, (B, C)."""
+    return model.start(histories, 2, normalised=True, words=words)[1]
+
+
 def examples() -> list[CompactExample]:
     random = np.random.default_rng(3)
     made = []
@@ -79,13 +85,14 @@ def test_start_and_step_give_the_teacher_forced_scores(catalogue: tuple[Int32, I
     codes_NL = catalogue[0]
     histories = [np.asarray([4, 9, 2], np.int32), NO_WORDS, np.asarray([1], np.int32)]
     asked = np.asarray([[3, 8], [11, 0], [5, 29]])
-    state, first_B1C = model.start(histories)
-    scores = [first_B1C.expand(-1, 2, -1)]
+    state, first_BC = model.start(histories, 2, normalised=True)
+    scores = [first_BC[:, None].expand(-1, 2, -1)]
     parents = torch.zeros(3, 2, dtype=torch.int64)
     for level in range(1, LEVELS):
         said = torch.as_tensor(codes_NL[asked][:, :, level - 1], dtype=torch.int64)
-        state, logp_BKC = model.step(state, level, parents, said)
-        scores.append(logp_BKC)
+        all_asked = Extended(parents, said, torch.ones(3, 2, dtype=torch.bool))
+        state, logp_XC = model.step(state, level, all_asked, normalised=True)
+        scores.append(logp_XC.view(3, 2, -1))
         parents = torch.arange(2).expand(3, -1)
 
     for row, history in enumerate(histories):
@@ -119,17 +126,17 @@ def test_a_packed_batch_costs_what_its_examples_cost_alone(catalogue: tuple[Int3
 def test_another_example_in_the_batch_changes_no_score(catalogue: tuple[Int32, ItemVectors]) -> None:
     model = compact(catalogue)
     history = np.asarray([4, 9, 2], np.int32)
-    _, alone = model.start([history])
-    _, beside = model.start([np.asarray([8, 8, 1, 2, 3], np.int32), history, NO_WORDS])
+    alone = first(model, [history])
+    beside = first(model, [np.asarray([8, 8, 1, 2, 3], np.int32), history, NO_WORDS])
     torch.testing.assert_close(beside[1], alone[0], atol=1e-6, rtol=1e-5)
-    _, wished = model.start([history], [np.asarray([65, 66], np.int32)])
+    wished = first(model, [history], [np.asarray([65, 66], np.int32)])
     assert not torch.allclose(wished, alone, atol=1e-4)
 
 
 def test_only_the_last_items_of_a_long_history_are_seen(catalogue: tuple[Int32, ItemVectors]) -> None:
     model = compact(catalogue)
     history = np.arange(20, dtype=np.int32)
-    torch.testing.assert_close(model.start([history])[1], model.start([history[-SHAPE.max_history :]])[1])
+    torch.testing.assert_close(first(model, [history]), first(model, [history[-SHAPE.max_history :]]))
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "llama", "gpt2"])
@@ -140,13 +147,13 @@ def test_a_saved_model_answers_the_same_over_the_same_catalogue(
     model.save(tmp_path)
     loaded = CompactModel.load(tmp_path, *catalogue)
     histories = [np.asarray([4, 9, 2], np.int32), NO_WORDS]
-    assert torch.equal(loaded.start(histories)[1], model.start(histories)[1])
+    assert torch.equal(first(loaded, histories), first(model, histories))
     assert not list(tmp_path.rglob("*.bin"))
     changed = catalogue[0].copy()
     changed[4] = (changed[4] + 1) % CODES
     other = CompactModel.load(tmp_path, changed, catalogue[1])
-    assert not torch.equal(other.start(histories)[1][0], model.start(histories)[1][0])
-    assert torch.equal(other.start(histories)[1][1], model.start(histories)[1][1])
+    assert not torch.equal(first(other, histories)[0], first(model, histories)[0])
+    assert torch.equal(first(other, histories)[1], first(model, histories)[1])
 
 
 def test_codes_of_another_shape_are_refused(catalogue: tuple[Int32, ItemVectors], tmp_path: Path) -> None:

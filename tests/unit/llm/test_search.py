@@ -12,8 +12,9 @@ from table_model import TableModel, brute_force, histories
 from semconv.artifacts import Ragged
 from semconv.behaviour.ordering import NO_ITEM
 from semconv.errors import ArtifactError, InputError, ResourceError, SemconvError, SettingError
+from semconv.llm.protocol import Extended
 from semconv.llm.search import beam_search
-from semconv.llm.trie import Trie
+from semconv.llm.trie import Trie, catalogue_mark
 
 USERS = 5
 
@@ -177,6 +178,32 @@ def test_an_empty_batch_gives_an_empty_answer() -> None:
     assert found.items.shape == found.scores.shape == (0, 3)
 
 
+def test_a_model_of_another_catalogue_is_refused() -> None:
+    rows, _ = catalogue(9, 2, 4, 0)
+    model = TableModel(USERS, 2, 4)
+    model.catalogue = catalogue_mark(rows)
+    beam_search(model, Trie.build(rows, 4, items=[1, 2]), histories(USERS), 2, 2)
+    with pytest.raises(ArtifactError, match="other codes"):
+        beam_search(model, Trie.build(rows[::-1].copy(), 4), histories(USERS), 3, 3)
+
+
+def test_a_filter_that_leaves_nothing_gives_an_empty_answer() -> None:
+    rows, _ = catalogue(9, 2, 4, 0)
+    found = beam_search(TableModel(USERS, 2, 4), Trie.build(rows, 4), histories(USERS), 3, 3, allow=np.zeros(9, bool))
+    assert (found.items == NO_ITEM).all()
+    assert np.isneginf(found.scores).all()
+
+
+def test_legal_scoring_asks_only_about_beams_with_a_choice() -> None:
+    rows = np.array([[0, 1, 2], [1, 0, 0], [1, 0, 3], [2, 3, 3], [2, 1, 3]], np.int32)
+    model = TableModel(1, 3, 4)
+    beam_search(model, Trie.build(rows, 4), histories(1), 5, 5, "legal")
+    assert model.asked == [1, 1]
+    model.asked = []
+    beam_search(model, Trie.build(rows, 4), histories(1), 5, 5, "full")
+    assert model.asked == [3, 4]
+
+
 def test_nan_is_an_error() -> None:
     model = TableModel(USERS, 2, 4)
     model.tables[1][3] = torch.nan
@@ -214,14 +241,14 @@ def test_a_published_index_is_ranked_whole(index: str, published_codes: Any) -> 
     class Additive:
         """Scores that depend on level and code alone, so that the whole ranking is a sum of four look-ups."""
 
-        levels, codes = 4, 256
+        levels, codes, catalogue = 4, 256, None
         tables = torch.randn(4, 256, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
 
-        def start(self, histories: Any) -> Any:
-            return None, self.tables[0].expand(len(histories), 1, -1)
+        def start(self, histories: Any, beams: int, *, normalised: bool) -> Any:
+            return None, self.tables[0].expand(len(histories), -1)
 
-        def step(self, state: Any, level: int, parents_BK: torch.Tensor, codes_BK: torch.Tensor) -> Any:
-            return None, self.tables[level].expand(*codes_BK.shape, -1)
+        def step(self, state: Any, level: int, beams: Extended, *, normalised: bool) -> Any:
+            return None, self.tables[level].expand(int(beams.asked_BK.sum()), -1)
 
     n = len(codes)
     found = beam_search(Additive(), Trie.build(codes, 256), histories(1), n, n)

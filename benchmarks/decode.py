@@ -1,0 +1,252 @@
+"""Constrained decoding beside Hugging Face ``generate``, in prefills.
+
+python -m benchmarks.decode --out FILE.json [--index CODES.csv.gz]
+
+A prefill is the backbone's forward pass over the prompts, without the output projection. Both sides compute in bf16
+on random weights of Qwen3 shapes, over prompts that share no prefix. Rounds are interleaved and medians taken.
+
+models.<name>.hf_over_ours           seconds of ``generate`` over ours, both scored over the full vocabulary
+models.<name>.ours_over_prefill      seconds of our whole search over a prefill, by scoring
+models.<name>.token_bound            tokens that the search feeds over the prompts', by scoring
+models.<name>.identical_topk         share of users for whom both give the same list, in float32
+models.<name>.users_per_s            legal scoring
+compact.search_over_prefill          all but the backbone (reading input, depth decoder, search) over the backbone
+compact.users_per_s_over_tokens      the compact model's users per second over the token model's, same histories
+mask.<items>.ms                      finding the legal codes of all beams, mean of the levels
+vocabulary.<size>.ours_over_prefill  full scoring, whose normaliser grows with the vocabulary
+sweeps                               ours over a prefill, by beams, prompt length and batch; drawn in FILE.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.decode_models import (
+    CODES,
+    CPU_SHAPES,
+    GPU_SHAPES,
+    LEVELS,
+    code_tokens,
+    compact_model,
+    language_model,
+    random_prompts,
+    read_index,
+    synthetic_codes,
+    token_model,
+)
+from benchmarks.generate import agrees, generate
+from benchmarks.harness import command
+from semconv.artifacts.ragged import Int32
+from semconv.evaluation.charts import Line, line_chart
+from semconv.evaluation.style import STYLE
+from semconv.llm.search import Scoring, beam_search
+from semconv.llm.trie import Trie
+
+BATCH, PROMPT, BEAMS = 16, 100, 20
+COMPACT_ITEMS, COMPACT_BEAMS = 20, 50
+CATALOGUE = 12_101
+MASKED = (10_000, 100_000, 1_000_000, 10_000_000)
+VOCABULARIES = (8192, 32_768, 151_936)
+SWEEPS = {"beams": (5, 10, 20, 50, 100, 256), "prompt": (50, 100, 200, 500, 1000), "batch": (1, 4, 16, 64)}
+SCORINGS: tuple[Scoring, ...] = ("full", "legal")
+
+Timed = Callable[[], Any]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--index", type=Path, help="published codes (CSV.gz) to decode; synthetic ones without it")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds behind each median")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All results; see the module's own text."""
+    torch.set_num_threads(max(1, torch.get_num_threads()))
+    codes_NL = read_index(options.index) if options.index else synthetic_codes(CATALOGUE)
+    rounds = 3 if options.quick else options.rounds
+    shapes = CPU_SHAPES | (GPU_SHAPES if torch.cuda.is_available() else {})
+    results: dict[str, Any] = {"models": {}}
+    for name, shape in shapes.items():
+        results["models"][name] = _against_generate(shape, codes_NL, rounds)
+    results["compact"] = _compact(CPU_SHAPES["40m"], codes_NL, rounds)
+    results["mask"] = {str(items): {"ms": _mask_ms(items)} for items in MASKED[: 3 if options.quick else None]}
+    results["vocabulary"] = {
+        str(size): {"ours_over_prefill": _over_prefill(CPU_SHAPES["40m"], codes_NL, 3, vocabulary=size)}
+        for size in VOCABULARIES[: 1 if options.quick else None]
+    }
+    results["sweeps"] = {} if options.quick else _sweeps(codes_NL, options.out.with_suffix(".html"))
+    return results
+
+
+def _against_generate(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, Any]:
+    """One shape: ours beside the rival's, and beside a prefill."""
+    trie, model = Trie.build(codes_NL, CODES), language_model(shape, torch.bfloat16)
+    prompts = random_prompts(BATCH, PROMPT, int(code_tokens(model).min()))
+    answers = _answers(model, codes_NL)
+    bound = {scoring: _fed(model, trie, prompts, scoring) / (BATCH * PROMPT) for scoring in SCORINGS}
+    ours = _medians(_timed(model, trie, prompts, BEAMS), rounds)
+    rival = _medians({"rival": lambda: generate(model, prompts, answers, BEAMS)}, max(1, rounds // 4))["rival"]
+    exact = language_model(shape, torch.float32)
+    wanted = generate(exact, prompts, answers, BEAMS)
+    found = beam_search(token_model(exact), trie, prompts, BEAMS, BEAMS, "full")
+    spoken = [list(zip([answers[i] for i in items], scores, strict=True)) for items, scores in zip(*found, strict=True)]
+    return {
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "prefill_s": ours["prefill"],
+        "hf_over_prefill": rival / ours["prefill"],
+        "hf_over_ours": rival / ours["full"],
+        "ours_over_prefill": {scoring: ours[scoring] / ours["prefill"] for scoring in SCORINGS},
+        "token_bound": bound,
+        "legal_over_bound": ours["legal"] / ours["prefill"] / bound["legal"],
+        "identical_topk": float(np.mean([agrees(*pair) for pair in zip(spoken, wanted, strict=True)])),
+        "users_per_s": BATCH / ours["legal"],
+    }
+
+
+def _answers(model: Any, codes_NL: Int32) -> list[tuple[int, ...]]:
+    """The token tuple of every item; items that share one are told apart by nothing."""
+    tokens_NL = code_tokens(model).numpy()[np.arange(LEVELS), codes_NL]
+    return list(map(tuple, tokens_NL.tolist()))
+
+
+def _timed(model: Any, trie: Trie, prompts: Sequence[Int32], beams: int) -> dict[str, Timed]:
+    """A prefill and both searches, ready to be timed."""
+    ids = torch.from_numpy(np.stack(prompts)).long().to(model.device)
+    beam_model = token_model(model)
+
+    @torch.no_grad()
+    def prefill() -> None:
+        model.base_model(input_ids=ids, use_cache=False)
+
+    def search(scoring: Scoring) -> Timed:
+        return lambda: beam_search(beam_model, trie, prompts, beams, beams, scoring)
+
+    return {"prefill": prefill, **{scoring: search(scoring) for scoring in SCORINGS}}
+
+
+def _fed(model: Any, trie: Trie, prompts: Sequence[Int32], scoring: Scoring) -> int:
+    """Tokens that one search sends through the model."""
+    fed = 0
+
+    def count(_module: Any, inputs: tuple[torch.Tensor], _output: Any) -> None:
+        nonlocal fed
+        fed += inputs[0].numel()
+
+    hook = model.get_input_embeddings().register_forward_hook(count)
+    try:
+        beam_search(token_model(model), trie, prompts, BEAMS, BEAMS, scoring)
+    finally:
+        hook.remove()
+    return fed
+
+
+def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, float]:
+    """The compact model beside its own backbone and beside the token model, on the same histories."""
+    trie = Trie.build(codes_NL, CODES)
+    histories = random_prompts(BATCH, COMPACT_ITEMS, len(codes_NL))
+    compact = compact_model(shape, codes_NL, torch.bfloat16)
+    tokens = language_model(shape, torch.bfloat16)
+    ids_NL = code_tokens(tokens).numpy()[np.arange(LEVELS), codes_NL].astype(np.int32)
+    prompts = [ids_NL[history].ravel() for history in histories]
+    inputs = torch.randn(BATCH, COMPACT_ITEMS + 1, shape["hidden_size"]).to(compact.backbone.device, torch.bfloat16)
+
+    @torch.no_grad()
+    def prefill() -> None:
+        compact.backbone(inputs_embeds=inputs, use_cache=False)
+
+    k = COMPACT_BEAMS
+    seconds = _medians(
+        {
+            "prefill": prefill,
+            "compact": lambda: beam_search(compact, trie, histories, k, k, "legal"),
+            "tokens": lambda: beam_search(token_model(tokens), trie, prompts, k, k, "legal"),
+        },
+        rounds,
+    )
+    return {
+        "prefill_s": seconds["prefill"],
+        "search_over_prefill": seconds["compact"] / seconds["prefill"] - 1,
+        "users_per_s": BATCH / seconds["compact"],
+        "users_per_s_over_tokens": seconds["tokens"] / seconds["compact"],
+    }
+
+
+def _mask_ms(items: int) -> float:
+    """Milliseconds to find the legal codes of B * K random nodes, mean of the levels."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trie = Trie.build(torch.randint(0, CODES, (items, LEVELS), device=device), CODES)
+    generator = torch.Generator().manual_seed(items)
+    total = 0.0
+    for level in range(LEVELS):
+        above = trie.nodes(level - 1) if level else 1
+        parents = torch.randint(0, above, (BATCH, BEAMS if level else 1), generator=generator).to(device)
+        live = torch.ones_like(parents, dtype=torch.bool)
+
+        def legal(level: int = level, parents: torch.Tensor = parents, live: torch.Tensor = live) -> torch.Tensor:
+            return trie.codes[level][trie.children(level, parents, live).node_T]
+
+        total += _medians({"legal": legal}, 50)["legal"]
+    return total / LEVELS * 1e3
+
+
+def _over_prefill(
+    shape: dict[str, int],
+    codes_NL: Int32,
+    rounds: int,
+    *,
+    vocabulary: int = 8192,
+    batch: int = BATCH,
+    prompt: int = PROMPT,
+    beams: int = BEAMS,
+) -> dict[str, float]:
+    """Our search over a prefill, by scoring, with one thing changed."""
+    model = language_model(shape, torch.bfloat16, vocabulary)
+    prompts = random_prompts(batch, prompt, int(code_tokens(model).min()))
+    seconds = _medians(_timed(model, Trie.build(codes_NL, CODES), prompts, beams), rounds)
+    return {scoring: seconds[scoring] / seconds["prefill"] for scoring in SCORINGS}
+
+
+def _sweeps(codes_NL: Int32, page: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Ours over a prefill on the small shape, one quantity swept at a time; draws them on ``page``."""
+    swept: dict[str, dict[str, dict[str, float]]] = {}
+    charts = []
+    for name, values in SWEEPS.items():
+        rows = {value: _over_prefill(CPU_SHAPES["demo"], codes_NL, 5, **{name: value}) for value in values}
+        swept[name] = {str(value): row for value, row in rows.items()}
+        lines = [
+            Line(scoring, [(value, row[scoring]) for value, row in rows.items()], look)
+            for scoring, look in zip(SCORINGS, ("a", "b"), strict=True)
+        ]
+        charts.append(line_chart(f"Search over prefill, by {name}", lines, x_label=name))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Decoding</title><style>{STYLE}</style>'
+        f"<main><h1>Constrained decoding, in prefills</h1>{''.join(charts)}</main></html>\n"
+    )
+    return swept
+
+
+def _medians(timed: dict[str, Timed], rounds: int) -> dict[str, float]:
+    """Median seconds of each, measured in turn, after one round that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in timed}
+    for lap in range(rounds + 1):
+        for name, run in timed.items():
+            began = time.perf_counter()
+            run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if lap:
+                seconds[name].append(time.perf_counter() - began)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+if __name__ == "__main__":
+    command("decode", measure, arguments)

@@ -1,0 +1,107 @@
+"""How much memory a batch takes while it is searched, and the largest batch that fits.
+
+    peak = weights + fixed + users * per_user        (bytes, an upper bound)
+
+With T prompt tokens, K beams, L levels, E bytes a number, and a backbone of N layers, width D, feed-forward width F, H
+query and J key heads of width d, a token under way takes
+
+    A = E (6 D + 2 (H + 2 J) d + 3 F) + 12 D
+
+and a pass reads at most R (`READ_TOKENS`) of them, and one prompt more. Per user the token spelling keeps
+
+    cache    2 E N J d (T + (L - 1) K)
+    step     A K, and for the mask K (T + (L - 1) K) (1 + H / J)
+
+The compact spelling keeps no cache after a pass; a beam takes 7 E times the depth decoder's width, and 8 C for its
+scores. The search itself holds `CANDIDATE` bytes for each child of a live beam. The trie bounds how many there are: at
+each level those of the K nodes that have most.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import psutil
+import torch
+
+from semconv.llm.code_head import LOGITS
+from semconv.llm.prompt_cache import READ_TOKENS
+from semconv.llm.trie import Trie
+
+CANDIDATE = 120
+"""Bytes that the search holds for a candidate: its scores, node, beam and sort key, and copies under way."""
+
+
+class Memory(NamedTuple):
+    """Bytes above the weights: ``fixed``, and ``per_user`` of the batch."""
+
+    fixed: int
+    per_user: int
+
+    def users(self, budget: int) -> int:
+        """The largest batch that fits into ``budget`` bytes; 1 if none does."""
+        return max(1, (budget - self.fixed) // self.per_user)
+
+    def __add__(self, other: Memory) -> Memory:  # type: ignore[override]  # a sum of needs, not of tuples
+        """What both take together."""
+        return Memory(self.fixed + other.fixed, self.per_user + other.per_user)
+
+
+def prompts_memory(model: Any, prompt: int, beams: int, levels: int) -> Memory:
+    """A causal LM over prompts of at most ``prompt`` tokens; see the module's text."""
+    size, tokens = _number(model), prompt + beams * (levels - 1)
+    _, heads, key_heads, _ = _attention(model.config)
+    held = LOGITS.get(model.device.type, LOGITS["cuda"])
+    step = beams * token_memory(model) + beams * tokens * (1 + heads // key_heads)
+    read = READ_TOKENS.get(model.device.type, READ_TOKENS["cuda"]) + prompt
+    return Memory(read * token_memory(model) + held * (size + 8), cell_memory(model) * tokens + step)
+
+
+def positions_memory(backbone: Any, positions: int, step: int) -> Memory:
+    """A backbone that reads at most ``positions`` a user and keeps nothing, and ``step`` bytes a user after it."""
+    read = READ_TOKENS.get(backbone.device.type, READ_TOKENS["cuda"]) + positions
+    return Memory(read * (token_memory(backbone) + cell_memory(backbone)), step)
+
+
+def cell_memory(backbone: Any) -> int:
+    """Bytes of one token's keys and values in all layers."""
+    layers, _, key_heads, head_width = _attention(backbone.config)
+    return 2 * _number(backbone) * layers * key_heads * head_width
+
+
+def token_memory(backbone: Any) -> int:
+    """Bytes that one token under way takes (A)."""
+    config = backbone.config
+    _, heads, key_heads, head_width = _attention(config)
+    width = config.hidden_size
+    feed_forward = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * width
+    numbers = 6 * width + 2 * (heads + 2 * key_heads) * head_width + 3 * feed_forward
+    return int(_number(backbone) * numbers + 12 * width)
+
+
+def search_memory(trie: Trie, beams: int) -> Memory:
+    """The candidates of one user's beams at the level that has most of them."""
+    widest = 0
+    for level, offsets in enumerate(trie.offsets):
+        counts = offsets.diff()
+        widest = max(widest, int(counts.topk(min(beams if level else 1, len(counts))).values.sum()))
+    return Memory(0, CANDIDATE * widest)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that could still be taken on a device."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def _attention(config: Any) -> tuple[int, int, int, int]:
+    """Layers, query heads, key heads, width of a head."""
+    heads = config.num_attention_heads
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return config.num_hidden_layers, heads, getattr(config, "num_key_value_heads", None) or heads, head_width
+
+
+def _number(model: Any) -> int:
+    """Bytes of one of a model's numbers."""
+    return int(next(model.parameters()).element_size())
