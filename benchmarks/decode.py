@@ -20,6 +20,7 @@ sweeps                               ours over a prefill, by beams, prompt lengt
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,21 +70,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All results; see the module's own text."""
-    torch.set_num_threads(max(1, torch.get_num_threads()))
     codes_NL = read_index(options.index) if options.index else synthetic_codes(CATALOGUE)
-    rounds = 3 if options.quick else options.rounds
+    quick = bool(options.quick)
+    rounds = 1 if quick else options.rounds
     shapes = CPU_SHAPES | (GPU_SHAPES if torch.cuda.is_available() else {})
     results: dict[str, Any] = {"models": {}}
-    for name, shape in shapes.items():
+    for name, shape in list(shapes.items())[: 1 if quick else None]:
+        _say(f"{name} beside generate")
         results["models"][name] = _against_generate(shape, codes_NL, rounds)
-    results["compact"] = _compact(CPU_SHAPES["40m"], codes_NL, rounds)
-    results["mask"] = {str(items): {"ms": _mask_ms(items)} for items in MASKED[: 3 if options.quick else None]}
+    _say("compact model")
+    results["compact"] = _compact(CPU_SHAPES["demo" if quick else "40m"], codes_NL, rounds)
+    _say("masks")
+    results["mask"] = {str(items): {"ms": _mask_ms(items)} for items in MASKED[: 2 if quick else None]}
+    if quick:
+        return results
+    _say("vocabularies")
     results["vocabulary"] = {
         str(size): {"ours_over_prefill": _over_prefill(CPU_SHAPES["40m"], codes_NL, 3, vocabulary=size)}
-        for size in VOCABULARIES[: 1 if options.quick else None]
+        for size in VOCABULARIES
     }
-    results["sweeps"] = {} if options.quick else _sweeps(codes_NL, options.out.with_suffix(".html"))
+    results["sweeps"] = _sweeps(codes_NL, options.out.with_suffix(".html"))
     return results
+
+
+def _say(what: str) -> None:
+    print(f"decode: {what}", file=sys.stderr, flush=True)
 
 
 def _against_generate(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, Any]:
@@ -134,7 +145,7 @@ def _timed(model: Any, trie: Trie, prompts: Sequence[Int32], beams: int) -> dict
 
 def _fed(model: Any, trie: Trie, prompts: Sequence[Int32], scoring: Scoring) -> int:
     """Tokens that one search sends through the model."""
-    fed = 0
+    beam_model, fed = token_model(model), 0
 
     def count(_module: Any, inputs: tuple[torch.Tensor], _output: Any) -> None:
         nonlocal fed
@@ -142,7 +153,7 @@ def _fed(model: Any, trie: Trie, prompts: Sequence[Int32], scoring: Scoring) -> 
 
     hook = model.get_input_embeddings().register_forward_hook(count)
     try:
-        beam_search(token_model(model), trie, prompts, BEAMS, BEAMS, scoring)
+        beam_search(beam_model, trie, prompts, BEAMS, BEAMS, scoring)
     finally:
         hook.remove()
     return fed
@@ -152,9 +163,9 @@ def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, f
     """The compact model beside its own backbone and beside the token model, on the same histories."""
     trie = Trie.build(codes_NL, CODES)
     histories = random_prompts(BATCH, COMPACT_ITEMS, len(codes_NL))
-    compact = compact_model(shape, codes_NL, torch.bfloat16)
-    tokens = language_model(shape, torch.bfloat16)
-    ids_NL = code_tokens(tokens).numpy()[np.arange(LEVELS), codes_NL].astype(np.int32)
+    compact, model = compact_model(shape, codes_NL, torch.bfloat16), language_model(shape, torch.bfloat16)
+    tokens = token_model(model)
+    ids_NL = code_tokens(model).numpy()[np.arange(LEVELS), codes_NL].astype(np.int32)
     prompts = [ids_NL[history].ravel() for history in histories]
     inputs = torch.randn(BATCH, COMPACT_ITEMS + 1, shape["hidden_size"]).to(compact.backbone.device, torch.bfloat16)
 
@@ -167,7 +178,7 @@ def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, f
         {
             "prefill": prefill,
             "compact": lambda: beam_search(compact, trie, histories, k, k, "legal"),
-            "tokens": lambda: beam_search(token_model(tokens), trie, prompts, k, k, "legal"),
+            "tokens": lambda: beam_search(tokens, trie, prompts, k, k, "legal"),
         },
         rounds,
     )
@@ -219,6 +230,7 @@ def _sweeps(codes_NL: Int32, page: Path) -> dict[str, dict[str, dict[str, float]
     swept: dict[str, dict[str, dict[str, float]]] = {}
     charts = []
     for name, values in SWEEPS.items():
+        _say(f"sweep over {name}")
         rows = {value: _over_prefill(CPU_SHAPES["demo"], codes_NL, 5, **{name: value}) for value in values}
         swept[name] = {str(value): row for value, row in rows.items()}
         lines = [

@@ -132,7 +132,7 @@ class CausalBeamModel:
     def memory(self, history: int, beams: int) -> Memory:
         """See `BeamModel`."""
         longest = len(self._prompt(np.zeros(history, np.int32)))
-        return prompts_memory(self._model, longest, beams, self.levels)
+        return prompts_memory(self._model, longest, beams, self.levels, self.codes)
 
     def _read(self, cache: PromptCache, prompts: Ragged, users: slice, shared: int) -> torch.Tensor:
         """Read what follows the first ``shared`` tokens of some prompts; each one's last hidden state, (U, D)."""

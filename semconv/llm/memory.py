@@ -1,16 +1,16 @@
 """How much memory a batch takes while it is searched, and the largest batch that fits.
 
-    peak = weights + fixed + users * per_user        (bytes, an upper bound)
+    peak = weights + fixed + users * per_user        (bytes, an upper bound, a tenth of it for the allocator's gaps)
 
 With T prompt tokens, K beams, L levels, E bytes a number, and a backbone of N layers, width D, feed-forward width F, H
-query and J key heads of width d, a token under way takes
+query and J key heads of width d, C codes per level, a token under way takes
 
-    A = E (6 D + 2 (H + 2 J) d + 3 F) + 12 D
+    A = E (8 D + 3 (H + 2 J) d + 4 F) + 12 D
 
 and a pass reads at most R (`READ_TOKENS`) of them, and one prompt more. Per user the token spelling keeps
 
     cache    2 E N J d (T + (L - 1) K)
-    step     A K, and for the mask K (T + (L - 1) K) (1 + H / J)
+    step     (A + 8 C) K, and for the mask K (T + (L - 1) K) (1 + H / J)
 
 The compact spelling keeps no cache after a pass; a beam takes 7 E times the depth decoder's width, and 8 C for its
 scores. The search itself holds `CANDIDATE` bytes for each child of a live beam. The trie bounds how many there are: at
@@ -28,6 +28,7 @@ from semconv.llm.code_head import LOGITS
 from semconv.llm.prompt_cache import READ_TOKENS
 from semconv.llm.trie import Trie
 
+GAPS = 1.1
 CANDIDATE = 120
 """Bytes that the search holds for a candidate: its scores, node, beam and sort key, and copies under way."""
 
@@ -40,19 +41,23 @@ class Memory(NamedTuple):
 
     def users(self, budget: int) -> int:
         """The largest batch that fits into ``budget`` bytes; 1 if none does."""
-        return max(1, (budget - self.fixed) // self.per_user)
+        return max(1, int(budget / GAPS - self.fixed) // self.per_user)
+
+    def peak(self, users: int) -> int:
+        """What a batch takes at most."""
+        return int(GAPS * (self.fixed + users * self.per_user))
 
     def __add__(self, other: Memory) -> Memory:  # type: ignore[override]  # a sum of needs, not of tuples
         """What both take together."""
         return Memory(self.fixed + other.fixed, self.per_user + other.per_user)
 
 
-def prompts_memory(model: Any, prompt: int, beams: int, levels: int) -> Memory:
+def prompts_memory(model: Any, prompt: int, beams: int, levels: int, codes: int) -> Memory:
     """A causal LM over prompts of at most ``prompt`` tokens; see the module's text."""
     size, tokens = _number(model), prompt + beams * (levels - 1)
     _, heads, key_heads, _ = _attention(model.config)
     held = LOGITS.get(model.device.type, LOGITS["cuda"])
-    step = beams * token_memory(model) + beams * tokens * (1 + heads // key_heads)
+    step = beams * (token_memory(model) + 8 * codes) + beams * tokens * (1 + heads // key_heads)
     read = READ_TOKENS.get(model.device.type, READ_TOKENS["cuda"]) + prompt
     return Memory(read * token_memory(model) + held * (size + 8), cell_memory(model) * tokens + step)
 
@@ -75,7 +80,7 @@ def token_memory(backbone: Any) -> int:
     _, heads, key_heads, head_width = _attention(config)
     width = config.hidden_size
     feed_forward = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * width
-    numbers = 6 * width + 2 * (heads + 2 * key_heads) * head_width + 3 * feed_forward
+    numbers = 8 * width + 3 * (heads + 2 * key_heads) * head_width + 4 * feed_forward
     return int(_number(backbone) * numbers + 12 * width)
 
 

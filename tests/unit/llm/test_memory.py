@@ -1,0 +1,101 @@
+"""The memory formula bounds what a search takes, from above and not by much; the ranker's batches follow it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from table_model import TableModel, histories
+
+from semconv.llm.memory import GAPS, Memory, search_memory
+from semconv.llm.trie import Trie
+from semconv.recommend import generative
+from semconv.recommend.generative import GenerativeRanker
+
+MEASURE = """
+import json, resource, sys
+import psutil, torch
+from benchmarks.decode_models import CPU_SHAPES, CODES, compact_model, language_model, random_prompts, synthetic_codes
+from benchmarks.decode_models import token_model
+from semconv.llm.memory import search_memory
+from semconv.llm.search import beam_search
+from semconv.llm.trie import Trie
+torch.set_num_threads(1)
+spelling, users, length, beams = sys.argv[1], *map(int, sys.argv[2:])
+codes = synthetic_codes(5000)
+trie = Trie.build(codes, CODES)
+shape = CPU_SHAPES["demo"]
+if spelling == "tokens":
+    model, tokens = token_model(language_model(shape, torch.float32)), 7000
+else:
+    model, tokens = compact_model(shape, codes, torch.float32), 5000
+prompts = random_prompts(users, length, tokens)
+beam_search(model, trie, [prompt[:4] for prompt in prompts[:1]], 5, 5, "full")
+before = psutil.Process().memory_info().rss
+beam_search(model, trie, prompts, beams, beams, "full")
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+need = model.memory(length, beams) + search_memory(trie, beams)
+print(json.dumps({"peak": peak, "bound": need.peak(users)}))
+"""
+
+
+def test_a_search_takes_what_the_formula_says() -> None:
+    cases = [("tokens", "96", "60", "40"), ("compact", "384", "20", "60")]
+    runs = [
+        subprocess.Popen([sys.executable, "-c", MEASURE, *case], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for case in cases
+    ]
+    for case, run in zip(cases, runs, strict=True):
+        out, error = run.communicate()
+        assert run.returncode == 0, (case, error.decode())
+        measured = json.loads(out)
+        assert measured["peak"] <= measured["bound"] <= 3 * measured["peak"], case
+
+
+def test_the_largest_batch_that_fits() -> None:
+    need = Memory(1000, 10) + Memory(0, 40)
+    users = need.users(1660)
+    assert users == 10
+    assert need.peak(users) <= 1660 < need.peak(users + 1)
+    assert need.users(0) == 1
+
+
+def test_the_trie_bounds_the_candidates() -> None:
+    rows = np.array([[0, c] for c in range(7)] + [[1, 0], [1, 1], [2, 0]], np.int32)
+    trie = Trie.build(rows, 8)
+    one, two, all_of_them = (search_memory(trie, beams).per_user for beams in (1, 2, 100))
+    assert one * 9 == two * 7
+    assert one * 10 == all_of_them * 7
+
+
+class Thirsty(TableModel):
+    """Says that every user takes a third of what it is told is free."""
+
+    def memory(self, history: int, beams: int) -> Memory:
+        return Memory(0, 1000)
+
+
+def test_a_ranker_searches_batches_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).integers(0, 4, (40, 3)).astype(np.int32)
+    model, trie = Thirsty(8, 3, 4), Trie.build(rows, 4)
+    seen = np.random.default_rng(1).integers(0, 40, (8, 5)).astype(np.int32)
+    masks = np.random.default_rng(2).random((8, 40)) < 0.7
+
+    def ranked(free: int) -> Any:
+        monkeypatch.setattr(generative, "free_memory", lambda device: free)
+        model.batches = []
+        return GenerativeRanker("generative", model, trie, 12).rank(histories(8), 5, exclude=list(seen), allow=masks)
+
+    assert torch.device("cpu") == trie.device
+    whole = ranked(10**9)
+    assert model.batches == [8]
+    parts = ranked(int(3.5 * GAPS * (1000 + search_memory(trie, 12).per_user) / generative.SHARE))
+    assert model.batches == [3, 3, 2]
+    np.testing.assert_array_equal(whole.items, parts.items)
+    np.testing.assert_allclose(whole.scores, parts.scores, atol=1e-5)
+    assert GenerativeRanker("generative", model, trie, 12).rank([], 5).items.shape == (0, 5)
