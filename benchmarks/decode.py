@@ -12,7 +12,8 @@ models.<name>.identical_topk         share of users for whom both give the same 
 models.<name>.users_per_s            legal scoring
 compact.search_over_prefill          all but the backbone (reading input, depth decoder, search) over the backbone
 compact.users_per_s_over_tokens      the compact model's users per second over the token model's, same histories
-mask.<items>.ms                      finding the legal codes of all beams, mean of the levels
+mask.<items>.ms                      finding the legal codes of all beams, mean of the levels, in milliseconds
+mask.<items>.build_s, .trie_mib      building the trie of so many random tuples, and what it holds
 vocabulary.<size>.ours_over_prefill  full scoring, whose normaliser grows with the vocabulary
 sweeps                               ours over a prefill, by beams, prompt length and batch; drawn in FILE.html
 """
@@ -81,7 +82,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     _say("compact model")
     results["compact"] = _compact(CPU_SHAPES["demo" if quick else "40m"], codes_NL, rounds)
     _say("masks")
-    results["mask"] = {str(items): {"ms": _mask_ms(items)} for items in MASKED[: 2 if quick else None]}
+    results["mask"] = {str(items): _mask(items) for items in MASKED[: 2 if quick else None]}
     if quick:
         return results
     _say("vocabularies")
@@ -190,10 +191,13 @@ def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, f
     }
 
 
-def _mask_ms(items: int) -> float:
-    """Milliseconds to find the legal codes of B * K random nodes, mean of the levels."""
+def _mask(items: int) -> dict[str, float]:
+    """A trie of random codes: building it, its size, and finding the legal codes of B * K random nodes."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    trie = Trie.build(torch.randint(0, CODES, (items, LEVELS), device=device), CODES)
+    codes_NL = torch.randint(0, CODES, (items, LEVELS), device=device)
+    began = time.perf_counter()
+    trie = Trie.build(codes_NL, CODES)
+    built = time.perf_counter() - began
     generator = torch.Generator().manual_seed(items)
     total = 0.0
     for level in range(LEVELS):
@@ -205,7 +209,7 @@ def _mask_ms(items: int) -> float:
             return trie.codes[level][trie.children(level, parents, live).node_T]
 
         total += _medians({"legal": legal}, 50)["legal"]
-    return total / LEVELS * 1e3
+    return {"ms": total / LEVELS * 1e3, "build_s": built, "trie_mib": trie.nbytes / 2**20}
 
 
 def _over_prefill(

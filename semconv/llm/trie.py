@@ -125,6 +125,12 @@ class Trie:
         """Where the tensors lie."""
         return self.items.device
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        parts = (*self.codes, *self.offsets, *self.counts, *self.paths, self.items, self.places)
+        return sum(part.nbytes for part in parts)
+
     def nodes(self, level: int) -> int:
         """Nodes of a level; at level L, items held."""
         return len(self.codes[level]) if level < self.levels else len(self.items)

@@ -25,3 +25,18 @@ def test_the_ingest_benchmark_writes_its_figures(tmp_path: Path) -> None:
     assert results["rows"] > 2000
     assert min(results[name] for name in ("seconds", "peak_gib", "over_single_process")) > 0
     assert "over_single_process" in done.stdout
+
+
+def test_the_decode_benchmark_writes_its_figures(tmp_path: Path) -> None:
+    out = tmp_path / "decode.json"
+    command = [sys.executable, "-m", "benchmarks.decode", "--quick", "--out", str(out)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(out.read_text())["results"]
+    demo = results["models"]["demo"]
+    assert demo["identical_topk"] == 1.0
+    assert demo["token_bound"]["full"] == 1.6
+    assert 1 < demo["token_bound"]["legal"] < 1.6
+    assert demo["ours_over_prefill"].keys() == {"full", "legal"}
+    assert min(demo["hf_over_ours"], demo["users_per_s"], results["compact"]["users_per_s_over_tokens"]) > 0
+    assert results["mask"]["100000"]["ms"] > 0
