@@ -8,12 +8,16 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-Answers = list[list[tuple[tuple[int, ...], float]]]
-"""By prompt, the token tuples found and their scores, best first."""
+from semconv.artifacts.ragged import Int32
+
+Answer = list[tuple[tuple[int, ...], float]]
+"""Token tuples and their scores, best first."""
 
 
-def generate(model: Any, prompts: Sequence[Sequence[int]], answers: Sequence[tuple[int, ...]], beams: int) -> Answers:
-    """Beam search with ``prefix_allowed_tokens_fn`` and ``length_penalty=0``; all ``beams`` are returned.
+def generate(
+    model: Any, prompts: Sequence[Sequence[int]], answers: Sequence[tuple[int, ...]], beams: int
+) -> list[Answer]:
+    """Beam search with ``prefix_allowed_tokens_fn`` and ``length_penalty=0``; all ``beams`` of each prompt.
 
     ``answers`` are the token tuples of the catalogue, all of one length.
     """
@@ -55,8 +59,20 @@ def generate(model: Any, prompts: Sequence[Sequence[int]], answers: Sequence[tup
     return [[pair for pair in pairs[row * beams : (row + 1) * beams] if pair[1] > -1e8] for row in range(len(prompts))]
 
 
-def agrees(found: Sequence[tuple[tuple[int, ...], float]], wanted: Sequence[tuple[tuple[int, ...], float]]) -> bool:
-    """Whether two answers are the same: scores within 1e-4, the order too but where scores are within 1e-5."""
+def spoken(items: Int32, scores: Sequence[float], answers: Sequence[tuple[int, ...]]) -> Answer:
+    """The token tuples of found items, each once: ``generate`` knows tuples, not the items that share one."""
+    best: dict[tuple[int, ...], float] = {}
+    for item, score in zip(items.tolist(), scores, strict=True):
+        best.setdefault(answers[item], float(score))
+    return list(best.items())
+
+
+def agrees(found: Answer, wanted: Answer) -> bool:
+    """Whether two answers are the same: scores within 1e-4, the order too but where scores are within 1e-5.
+
+    ``found`` may be the shorter one, where items share a tuple and k items are fewer tuples.
+    """
+    wanted = wanted[: len(found)]
     if len(found) != len(wanted) or any(abs(f[1] - w[1]) > 1e-4 for f, w in zip(found, wanted, strict=True)):
         return False
     scores = [score for _, score in wanted]
@@ -68,6 +84,6 @@ def agrees(found: Sequence[tuple[tuple[int, ...], float]], wanted: Sequence[tupl
     return True
 
 
-def _close_behind(found: Sequence[tuple[Any, float]], wanted: Sequence[tuple[Any, float]]) -> bool:
+def _close_behind(found: Answer, wanted: Answer) -> bool:
     """Whether the last of both may be tied with each other: what follows them is not known."""
     return abs(found[-1][1] - wanted[-1][1]) <= 1e-5

@@ -15,6 +15,9 @@ and a pass reads at most R (`READ_TOKENS`) of them, and one prompt more. Per use
 The compact spelling keeps no cache after a pass; a beam takes 7 E times the depth decoder's width, and 8 C for its
 scores. The search itself holds `CANDIDATE` bytes for each child of a live beam. The trie bounds how many there are: at
 each level those of the K nodes that have most.
+
+The formula counts tensors that are alive. What the C library keeps of freed ones comes on top: glibc, left to raise its
+threshold, was seen to double the peak. Batches are therefore sized for half of what is free (`recommend.generative`).
 """
 
 from __future__ import annotations
