@@ -3,7 +3,8 @@
 python -m benchmarks.decode --out FILE.json [--index CODES.csv.gz]
 
 A prefill is the backbone's forward pass over the prompts, without the output projection. Both sides compute in bf16
-on random weights of Qwen3 shapes, over prompts that share no prefix. Rounds are interleaved and medians taken.
+on random weights of Qwen3 shapes, over prompts that share no prefix. All systems take turns in every round; a ratio is
+the median of the rounds' own ratios, so that a machine that slows down for a while slows both sides.
 
 models.<name>.hf_over_ours           seconds of ``generate`` over ours, both scored over the full vocabulary
 models.<name>.ours_over_prefill      seconds of our whole search over a prefill, by scoring
@@ -87,7 +88,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         return results
     _say("vocabularies")
     results["vocabulary"] = {
-        str(size): {"ours_over_prefill": _over_prefill(CPU_SHAPES["40m"], codes_NL, 3, vocabulary=size)}
+        str(size): {"ours_over_prefill": _over_prefill(CPU_SHAPES["40m"], codes_NL, 5, vocabulary=size)}
         for size in VOCABULARIES
     }
     results["sweeps"] = _sweeps(codes_NL, options.out.with_suffix(".html"))
@@ -105,21 +106,22 @@ def _against_generate(shape: dict[str, int], codes_NL: Int32, rounds: int) -> di
     answers = _answers(model, codes_NL)
     bound = {scoring: _fed(model, trie, prompts, scoring) / (BATCH * PROMPT) for scoring in SCORINGS}
     rival = {"rival": lambda: generate(model, prompts, answers, BEAMS)}
-    seconds = _medians(_timed(model, trie, prompts, BEAMS) | rival, rounds)
+    laps = _laps(_timed(model, trie, prompts, BEAMS) | rival, rounds)
+    over_prefill = {scoring: _ratio(laps, scoring, "prefill") for scoring in SCORINGS}
     exact = language_model(shape, torch.float32)
     wanted = generate(exact, prompts, answers, BEAMS)
     found = beam_search(token_model(exact), trie, prompts, BEAMS, BEAMS, "full")
     same = [agrees(spoken(*pair, answers), answer) for *pair, answer in zip(*found, wanted, strict=True)]
     return {
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "prefill_s": seconds["prefill"],
-        "hf_over_prefill": seconds["rival"] / seconds["prefill"],
-        "hf_over_ours": seconds["rival"] / seconds["full"],
-        "ours_over_prefill": {scoring: seconds[scoring] / seconds["prefill"] for scoring in SCORINGS},
+        "prefill_s": median(laps["prefill"]),
+        "hf_over_prefill": _ratio(laps, "rival", "prefill"),
+        "hf_over_ours": _ratio(laps, "rival", "full"),
+        "ours_over_prefill": over_prefill,
         "token_bound": bound,
-        "legal_over_bound": seconds["legal"] / seconds["prefill"] / bound["legal"],
+        "legal_over_bound": over_prefill["legal"] / bound["legal"],
         "identical_topk": float(np.mean(same)),
-        "users_per_s": BATCH / seconds["legal"],
+        "users_per_s": BATCH / median(laps["legal"]),
     }
 
 
@@ -175,19 +177,19 @@ def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, f
         compact.backbone(inputs_embeds=inputs, use_cache=False)
 
     k = COMPACT_BEAMS
-    seconds = _medians(
+    laps = _laps(
         {
             "prefill": prefill,
             "compact": lambda: beam_search(compact, trie, histories, k, k, "legal"),
             "tokens": lambda: beam_search(tokens, trie, prompts, k, k, "legal"),
         },
-        rounds,
+        5 * rounds,
     )
     return {
-        "prefill_s": seconds["prefill"],
-        "search_over_prefill": seconds["compact"] / seconds["prefill"] - 1,
-        "users_per_s": BATCH / seconds["compact"],
-        "users_per_s_over_tokens": seconds["tokens"] / seconds["compact"],
+        "prefill_s": median(laps["prefill"]),
+        "search_over_prefill": _ratio(laps, "compact", "prefill") - 1,
+        "users_per_s": BATCH / median(laps["compact"]),
+        "users_per_s_over_tokens": _ratio(laps, "tokens", "compact"),
     }
 
 
@@ -208,7 +210,7 @@ def _mask(items: int) -> dict[str, float]:
         def legal(level: int = level, parents: torch.Tensor = parents, live: torch.Tensor = live) -> torch.Tensor:
             return trie.codes[level][trie.children(level, parents, live).node_T]
 
-        total += _medians({"legal": legal}, 50)["legal"]
+        total += median(_laps({"legal": legal}, 50)["legal"])
     return {"ms": total / LEVELS * 1e3, "build_s": built, "trie_mib": trie.nbytes / 2**20}
 
 
@@ -225,8 +227,8 @@ def _over_prefill(
     """Our search over a prefill, by scoring, with one thing changed."""
     model = language_model(shape, torch.bfloat16, vocabulary)
     prompts = random_prompts(batch, prompt, int(code_tokens(model).min()))
-    seconds = _medians(_timed(model, Trie.build(codes_NL, CODES), prompts, beams), rounds)
-    return {scoring: seconds[scoring] / seconds["prefill"] for scoring in SCORINGS}
+    laps = _laps(_timed(model, Trie.build(codes_NL, CODES), prompts, beams), rounds)
+    return {scoring: _ratio(laps, scoring, "prefill") for scoring in SCORINGS}
 
 
 def _sweeps(codes_NL: Int32, page: Path) -> dict[str, dict[str, dict[str, float]]]:
@@ -235,7 +237,7 @@ def _sweeps(codes_NL: Int32, page: Path) -> dict[str, dict[str, dict[str, float]
     charts = []
     for name, values in SWEEPS.items():
         _say(f"sweep over {name}")
-        rows = {value: _over_prefill(CPU_SHAPES["demo"], codes_NL, 5, **{name: value}) for value in values}
+        rows = {value: _over_prefill(CPU_SHAPES["demo"], codes_NL, 9, **{name: value}) for value in values}
         swept[name] = {str(value): row for value, row in rows.items()}
         lines = [
             Line(scoring, [(value, row[scoring]) for value, row in rows.items()], look)
@@ -250,8 +252,8 @@ def _sweeps(codes_NL: Int32, page: Path) -> dict[str, dict[str, dict[str, float]
     return swept
 
 
-def _medians(timed: dict[str, Timed], rounds: int) -> dict[str, float]:
-    """Median seconds of each, measured in turn, after one round that is not counted."""
+def _laps(timed: dict[str, Timed], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each in every round, measured in turn, after one round that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in timed}
     for lap in range(rounds + 1):
         for name, run in timed.items():
@@ -261,7 +263,12 @@ def _medians(timed: dict[str, Timed], rounds: int) -> dict[str, float]:
                 torch.cuda.synchronize()
             if lap:
                 seconds[name].append(time.perf_counter() - began)
-    return {name: median(values) for name, values in seconds.items()}
+    return seconds
+
+
+def _ratio(laps: dict[str, list[float]], one: str, other: str) -> float:
+    """How much longer one takes than another."""
+    return median(mine / theirs for mine, theirs in zip(laps[one], laps[other], strict=True))
 
 
 if __name__ == "__main__":
