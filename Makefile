@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 CONSTRAINTS := constraints/cpu.txt
 CONFIG ?= configs/demo.yaml
+UNIT_WORKERS ?= 2
 
 # Compiled DeepSpeed pieces stay in the venv; no model hub is asked for anything; Ray's token lives in memory only.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch_extensions
@@ -61,7 +62,7 @@ check: $(VENV)/.ready-dev
 	$(VENV)/bin/lint-imports
 
 unit: $(VENV)/.ready-dev
-	$(PY) -m pytest tests/unit -m "not data"
+	$(PY) -m pytest tests/unit -m "not data" -n $(UNIT_WORKERS) --dist loadfile
 
 reference: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/unit -m data

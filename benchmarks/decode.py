@@ -2,21 +2,26 @@
 
 python -m benchmarks.decode --out FILE.json [--index CODES.csv.gz]
 
+Codes are those of the file, or of ``letter_native`` in the reference data beside the checkout, or else synthetic.
+
 A prefill is the backbone's forward pass over the prompts, without the output projection. Both sides compute in bf16
 on random weights of Qwen3 shapes, over prompts that share no prefix. All systems take turns in every round; a ratio is
 the median of the rounds' own ratios, so that a machine that slows down for a while slows both sides.
 
+codes                                file name of the index, or "synthetic"
 models.<name>.hf_over_ours           seconds of ``generate`` over ours, both scored over the full vocabulary
 models.<name>.ours_over_prefill      seconds of our whole search over a prefill, by scoring
-models.<name>.token_bound            tokens that the search feeds over the prompts', by scoring
+models.<name>.token_bound            tokens that any search must read over the prompts', by scoring
 models.<name>.identical_topk         share of users for whom both give the same list, in float32
 models.<name>.users_per_s            legal scoring
 compact.search_over_prefill          all but the backbone (reading input, depth decoder, search) over the backbone
 compact.users_per_s_over_tokens      the compact model's users per second over the token model's, same histories
 mask.<items>.ms                      finding the legal codes of all beams, mean of the levels, in milliseconds
+mask.<items>.children                how many these are on average: more in a larger catalogue, until nodes are full
 mask.<items>.build_s, .trie_mib      building the trie of so many random tuples, and what it holds
 vocabulary.<size>.ours_over_prefill  full scoring, whose normaliser grows with the vocabulary
 sweeps                               ours over a prefill, by beams, prompt length and batch; drawn in FILE.html
+gpu.<setting>.<scoring>              ms a batch and users a second, on a GPU only; see `benchmarks.decode_served`
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,16 +42,23 @@ from benchmarks.decode_models import (
     CPU_SHAPES,
     GPU_SHAPES,
     LEVELS,
+    SCORINGS,
+    Shape,
+    catalogue_trie,
     code_tokens,
     compact_model,
+    device,
     language_model,
     random_prompts,
     read_index,
     synthetic_codes,
     token_model,
 )
-from benchmarks.generate import agrees, generate, spoken
+from benchmarks.decode_served import SERVED, served
+from benchmarks.generate import Continuations, agrees, generate
 from benchmarks.harness import command
+from benchmarks.laps import Timed, ratio, run_laps
+from benchmarks.token_bound import token_bound
 from semconv.artifacts.ragged import Int32
 from semconv.evaluation.charts import Line, line_chart
 from semconv.evaluation.style import STYLE
@@ -58,25 +70,25 @@ COMPACT_ITEMS, COMPACT_BEAMS = 20, 50
 CATALOGUE = 12_101
 MASKED = (10_000, 100_000, 1_000_000, 10_000_000)
 VOCABULARIES = (8192, 32_768, 151_936)
+QUICK_SWEEPS = {"beams": (5, 20)}
 SWEEPS = {"beams": (5, 10, 20, 50, 100, 256), "prompt": (50, 100, 200, 500, 1000), "batch": (1, 4, 16, 64)}
-SCORINGS: tuple[Scoring, ...] = ("full", "legal")
-
-Timed = Callable[[], Any]
+INDEX = Path(__file__).parents[2] / "shared" / "data" / "beauty" / "indexes" / "letter_native.csv.gz"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
-    parser.add_argument("--index", type=Path, help="published codes (CSV.gz) to decode; synthetic ones without it")
+    parser.add_argument("--index", type=Path, help="published codes (CSV.gz) to decode")
     parser.add_argument("--rounds", type=int, default=7, help="rounds behind each median")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All results; see the module's own text."""
-    codes_NL = read_index(options.index) if options.index else synthetic_codes(CATALOGUE)
+    index = options.index or (INDEX if INDEX.exists() else None)
+    codes_NL = read_index(index) if index else synthetic_codes(CATALOGUE)
     quick = bool(options.quick)
     rounds = 1 if quick else options.rounds
     shapes = CPU_SHAPES | (GPU_SHAPES if torch.cuda.is_available() else {})
-    results: dict[str, Any] = {"models": {}}
+    results: dict[str, Any] = {"codes": index.name if index else "synthetic", "models": {}}
     for name, shape in list(shapes.items())[: 1 if quick else None]:
         _say(f"{name} beside generate")
         results["models"][name] = _against_generate(shape, codes_NL, rounds)
@@ -84,14 +96,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     results["compact"] = _compact(CPU_SHAPES["demo" if quick else "40m"], codes_NL, rounds)
     _say("masks")
     results["mask"] = {str(items): _mask(items) for items in MASKED[: 2 if quick else None]}
+    page = options.out.with_suffix(".html")
     if quick:
+        results["sweeps"] = _sweeps(QUICK_SWEEPS, codes_NL, 1, page)
         return results
     _say("vocabularies")
     results["vocabulary"] = {
-        str(size): {"ours_over_prefill": _over_prefill(CPU_SHAPES["40m"], codes_NL, 5, vocabulary=size)}
+        str(size): {"ours_over_prefill": _over_prefill(CPU_SHAPES["40m"] | {"vocab_size": size}, codes_NL, 5)}
         for size in VOCABULARIES
     }
-    results["sweeps"] = _sweeps(codes_NL, options.out.with_suffix(".html"))
+    results["sweeps"] = _sweeps(SWEEPS, codes_NL, 9, page)
+    if torch.cuda.is_available():
+        _say("settings of serving engines")
+        results["gpu"] = {name: served(setting, codes_NL, 9) for name, setting in SERVED.items()}
     return results
 
 
@@ -99,24 +116,28 @@ def _say(what: str) -> None:
     print(f"decode: {what}", file=sys.stderr, flush=True)
 
 
-def _against_generate(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, Any]:
+def _against_generate(shape: Shape, codes_NL: Int32, rounds: int) -> dict[str, Any]:
     """One shape: ours beside the rival's, and beside a prefill."""
-    trie, model = Trie.build(codes_NL, CODES), language_model(shape, torch.bfloat16)
-    prompts = random_prompts(BATCH, PROMPT, int(code_tokens(model).min()))
-    answers = _answers(model, codes_NL)
-    bound = {scoring: _fed(model, trie, prompts, scoring) / (BATCH * PROMPT) for scoring in SCORINGS}
-    rival = {"rival": lambda: generate(model, prompts, answers, BEAMS)}
-    laps = _laps(_timed(model, trie, prompts, BEAMS) | rival, rounds)
-    over_prefill = {scoring: _ratio(laps, scoring, "prefill") for scoring in SCORINGS}
+    trie, model = catalogue_trie(codes_NL), language_model(shape, torch.bfloat16)
+    tokens_LC = code_tokens(model)
+    prompts = random_prompts(BATCH, PROMPT, int(tokens_LC.min()))
+    legal = Continuations(_tuples(tokens_LC, codes_NL))
+    needed = {scoring: token_bound(model, tokens_LC, codes_NL, prompts, BEAMS, scoring) for scoring in SCORINGS}
+    bound = {scoring: tokens / (BATCH * PROMPT) for scoring, tokens in needed.items()}
+    rival = {"rival": lambda: generate(model, prompts, legal, BEAMS)}
+    laps = run_laps(_timed(model, trie, prompts, BEAMS) | rival, rounds)
+    over_prefill = {scoring: ratio(laps, scoring, "prefill") for scoring in SCORINGS}
     exact = language_model(shape, torch.float32)
-    wanted = generate(exact, prompts, answers, BEAMS)
     found = beam_search(token_model(exact), trie, prompts, BEAMS, BEAMS, "full")
-    same = [agrees(spoken(*pair, answers), answer) for *pair, answer in zip(*found, wanted, strict=True)]
+    same = [
+        agrees(list(zip(items.tolist(), scores.tolist(), strict=True)), legal.items_of(answer), BEAMS)
+        for items, scores, answer in zip(*found, generate(exact, prompts, legal, BEAMS), strict=True)
+    ]
     return {
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "prefill_s": median(laps["prefill"]),
-        "hf_over_prefill": _ratio(laps, "rival", "prefill"),
-        "hf_over_ours": _ratio(laps, "rival", "full"),
+        "hf_over_prefill": ratio(laps, "rival", "prefill"),
+        "hf_over_ours": ratio(laps, "rival", "full"),
         "ours_over_prefill": over_prefill,
         "token_bound": bound,
         "legal_over_bound": over_prefill["legal"] / bound["legal"],
@@ -125,10 +146,9 @@ def _against_generate(shape: dict[str, int], codes_NL: Int32, rounds: int) -> di
     }
 
 
-def _answers(model: Any, codes_NL: Int32) -> list[tuple[int, ...]]:
-    """The token tuple of every item; items that share one are told apart by nothing."""
-    tokens_NL = code_tokens(model).numpy()[np.arange(LEVELS), codes_NL]
-    return list(map(tuple, tokens_NL.tolist()))
+def _tuples(tokens_LC: torch.Tensor, codes_NL: Int32) -> list[tuple[int, ...]]:
+    """The token tuple of every item."""
+    return list(map(tuple, tokens_LC.numpy()[np.arange(LEVELS), codes_NL].tolist()))
 
 
 def _timed(model: Any, trie: Trie, prompts: Sequence[Int32], beams: int) -> dict[str, Timed]:
@@ -146,25 +166,9 @@ def _timed(model: Any, trie: Trie, prompts: Sequence[Int32], beams: int) -> dict
     return {"prefill": prefill, **{scoring: search(scoring) for scoring in SCORINGS}}
 
 
-def _fed(model: Any, trie: Trie, prompts: Sequence[Int32], scoring: Scoring) -> int:
-    """Tokens that one search sends through the model."""
-    beam_model, fed = token_model(model), 0
-
-    def count(_module: Any, inputs: tuple[torch.Tensor], _output: Any) -> None:
-        nonlocal fed
-        fed += inputs[0].numel()
-
-    hook = model.get_input_embeddings().register_forward_hook(count)
-    try:
-        beam_search(beam_model, trie, prompts, BEAMS, BEAMS, scoring)
-    finally:
-        hook.remove()
-    return fed
-
-
-def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, float]:
+def _compact(shape: Shape, codes_NL: Int32, rounds: int) -> dict[str, float]:
     """The compact model beside its own backbone and beside the token model, on the same histories."""
-    trie = Trie.build(codes_NL, CODES)
+    trie = catalogue_trie(codes_NL)
     histories = random_prompts(BATCH, COMPACT_ITEMS, len(codes_NL))
     compact, model = compact_model(shape, codes_NL, torch.bfloat16), language_model(shape, torch.bfloat16)
     tokens = token_model(model)
@@ -177,7 +181,7 @@ def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, f
         compact.backbone(inputs_embeds=inputs, use_cache=False)
 
     k = COMPACT_BEAMS
-    laps = _laps(
+    laps = run_laps(
         {
             "prefill": prefill,
             "compact": lambda: beam_search(compact, trie, histories, k, k, "legal"),
@@ -187,57 +191,59 @@ def _compact(shape: dict[str, int], codes_NL: Int32, rounds: int) -> dict[str, f
     )
     return {
         "prefill_s": median(laps["prefill"]),
-        "search_over_prefill": _ratio(laps, "compact", "prefill") - 1,
+        "search_over_prefill": ratio(laps, "compact", "prefill") - 1,
         "users_per_s": BATCH / median(laps["compact"]),
-        "users_per_s_over_tokens": _ratio(laps, "tokens", "compact"),
+        "users_per_s_over_tokens": ratio(laps, "tokens", "compact"),
     }
 
 
 def _mask(items: int) -> dict[str, float]:
     """A trie of random codes: building it, its size, and finding the legal codes of B * K random nodes."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    codes_NL = torch.randint(0, CODES, (items, LEVELS), device=device)
+    codes_NL = torch.randint(0, CODES, (items, LEVELS), device=device())
     began = time.perf_counter()
     trie = Trie.build(codes_NL, CODES)
     built = time.perf_counter() - began
     generator = torch.Generator().manual_seed(items)
-    total = 0.0
+    total, children = 0.0, 0
     for level in range(LEVELS):
         above = trie.nodes(level - 1) if level else 1
-        parents = torch.randint(0, above, (BATCH, BEAMS if level else 1), generator=generator).to(device)
+        parents = torch.randint(0, above, (BATCH, BEAMS if level else 1), generator=generator).to(device())
         live = torch.ones_like(parents, dtype=torch.bool)
 
         def legal(level: int = level, parents: torch.Tensor = parents, live: torch.Tensor = live) -> torch.Tensor:
             return trie.codes[level][trie.children(level, parents, live).node_T]
 
-        total += median(_laps({"legal": legal}, 50)["legal"])
-    return {"ms": total / LEVELS * 1e3, "build_s": built, "trie_mib": trie.nbytes / 2**20}
+        total += median(run_laps({"legal": legal}, 50)["legal"])
+        children += len(legal())
+    per_level = {"ms": total / LEVELS * 1e3, "children": children / LEVELS}
+    return {**per_level, "build_s": built, "trie_mib": trie.nbytes / 2**20}
 
 
 def _over_prefill(
-    shape: dict[str, int],
+    shape: Shape,
     codes_NL: Int32,
     rounds: int,
     *,
-    vocabulary: int = 8192,
     batch: int = BATCH,
     prompt: int = PROMPT,
     beams: int = BEAMS,
 ) -> dict[str, float]:
     """Our search over a prefill, by scoring, with one thing changed."""
-    model = language_model(shape, torch.bfloat16, vocabulary)
+    model = language_model(shape, torch.bfloat16)
     prompts = random_prompts(batch, prompt, int(code_tokens(model).min()))
-    laps = _laps(_timed(model, Trie.build(codes_NL, CODES), prompts, beams), rounds)
-    return {scoring: _ratio(laps, scoring, "prefill") for scoring in SCORINGS}
+    laps = run_laps(_timed(model, catalogue_trie(codes_NL), prompts, beams), rounds)
+    return {scoring: ratio(laps, scoring, "prefill") for scoring in SCORINGS}
 
 
-def _sweeps(codes_NL: Int32, page: Path) -> dict[str, dict[str, dict[str, float]]]:
+def _sweeps(
+    sweeps: Mapping[str, tuple[int, ...]], codes_NL: Int32, rounds: int, page: Path
+) -> dict[str, dict[str, dict[str, float]]]:
     """Ours over a prefill on the small shape, one quantity swept at a time; draws them on ``page``."""
     swept: dict[str, dict[str, dict[str, float]]] = {}
     charts = []
-    for name, values in SWEEPS.items():
+    for name, values in sweeps.items():
         _say(f"sweep over {name}")
-        rows = {value: _over_prefill(CPU_SHAPES["demo"], codes_NL, 9, **{name: value}) for value in values}
+        rows = {value: _over_prefill(CPU_SHAPES["demo"], codes_NL, rounds, **{name: value}) for value in values}
         swept[name] = {str(value): row for value, row in rows.items()}
         lines = [
             Line(scoring, [(value, row[scoring]) for value, row in rows.items()], look)
@@ -250,25 +256,6 @@ def _sweeps(codes_NL: Int32, page: Path) -> dict[str, dict[str, dict[str, float]
         f"<main><h1>Constrained decoding, in prefills</h1>{''.join(charts)}</main></html>\n"
     )
     return swept
-
-
-def _laps(timed: dict[str, Timed], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each in every round, measured in turn, after one round that is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in timed}
-    for lap in range(rounds + 1):
-        for name, run in timed.items():
-            began = time.perf_counter()
-            run()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            if lap:
-                seconds[name].append(time.perf_counter() - began)
-    return seconds
-
-
-def _ratio(laps: dict[str, list[float]], one: str, other: str) -> float:
-    """How much longer one takes than another."""
-    return median(mine / theirs for mine, theirs in zip(laps[one], laps[other], strict=True))
 
 
 if __name__ == "__main__":

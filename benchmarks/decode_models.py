@@ -16,34 +16,49 @@ from semconv.artifacts import ItemVectors, finish
 from semconv.artifacts.ragged import Int32
 from semconv.llm.causal import CausalBeamModel
 from semconv.llm.compact import CompactModel, CompactShape
+from semconv.llm.search import Scoring
+from semconv.llm.trie import Trie
 
 LEVELS, CODES = 4, 256
 SEED = 29
-CPU_SHAPES = {
-    "demo": {"hidden_size": 256, "num_hidden_layers": 6, "intermediate_size": 768, "num_attention_heads": 4},
-    "40m": {"hidden_size": 512, "num_hidden_layers": 12, "intermediate_size": 1536, "num_attention_heads": 8},
-}
-"""With a vocabulary of 8,192: 6.8 and 42.0 million parameters. Two query heads share a key head of width 64."""
+SCORINGS: tuple[Scoring, ...] = ("full", "legal")
+Shape = dict[str, int]
+"""Arguments of `Qwen3Config`."""
+
+
+def _shape(width: int, layers: int, feed_forward: int, heads: int, head_dim: int, vocabulary: int) -> Shape:
+    """Two query heads share a key head."""
+    return {
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "intermediate_size": feed_forward,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads // 2,
+        "head_dim": head_dim,
+        "vocab_size": vocabulary,
+    }
+
+
+CPU_SHAPES = {"demo": _shape(256, 6, 768, 4, 64, 8192), "40m": _shape(512, 12, 1536, 8, 64, 8192)}
+"""6.8 and 42.0 million parameters."""
 GPU_SHAPES = {
-    "qwen3-0.6b": {"hidden_size": 1024, "num_hidden_layers": 28, "intermediate_size": 3072, "num_attention_heads": 16},
-    "qwen3-1.7b": {"hidden_size": 2048, "num_hidden_layers": 28, "intermediate_size": 6144, "num_attention_heads": 16},
+    "qwen3-0.6b": _shape(1024, 28, 3072, 16, 128, 151_936),
+    "qwen3-1.7b": _shape(2048, 28, 6144, 16, 128, 151_936),
 }
+"""As published, vocabulary included."""
 
 
-def language_model(shape: dict[str, int], dtype: torch.dtype, vocabulary: int = 8192) -> Any:
+def device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def language_model(shape: Shape, dtype: torch.dtype) -> Any:
     """A Qwen3 of ``shape`` with random weights, on the GPU where there is one."""
-    wide = shape["hidden_size"] >= 1024
-    config = Qwen3Config(
-        **shape,
-        num_key_value_heads=shape["num_attention_heads"] // 2,
-        head_dim=128 if wide else 64,
-        vocab_size=vocabulary,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-    )
+    config = Qwen3Config(**shape, max_position_embeddings=4096, tie_word_embeddings=True)
     torch.manual_seed(SEED)
     model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return model.to(device()).eval()
 
 
 def code_tokens(model: Any) -> torch.Tensor:
@@ -57,7 +72,7 @@ def token_model(model: Any) -> CausalBeamModel:
     return CausalBeamModel(model, code_tokens(model), lambda prompt: prompt)
 
 
-def compact_model(shape: dict[str, int], codes_NL: Int32, dtype: torch.dtype) -> CompactModel:
+def compact_model(shape: Shape, codes_NL: Int32, dtype: torch.dtype) -> CompactModel:
     """A compact model on the backbone of `language_model`, over random text and behaviour vectors."""
     backbone = language_model(shape, dtype).base_model
     n_items = len(codes_NL)
@@ -78,6 +93,11 @@ def compact_model(shape: dict[str, int], codes_NL: Int32, dtype: torch.dtype) ->
     return model.to(backbone.device, dtype).eval()
 
 
+def catalogue_trie(codes_NL: Int32) -> Trie:
+    """The trie of a catalogue, on the GPU where there is one."""
+    return Trie.build(codes_NL, CODES).to(device())
+
+
 def read_index(path: Path) -> Int32:
     """Codes int32 (N, L) of a published index: columns ``code_0`` to ``code_3``."""
     with gzip.open(path, "rt") as stream:
@@ -86,10 +106,12 @@ def read_index(path: Path) -> Int32:
 
 
 def synthetic_codes(items: int, seed: int = SEED) -> Int32:
-    """Codes int32 (N, L) that branch as a published index of Beauty does, in whatever size.
+    """Codes int32 (N, L) that, for Beauty's 12,101 items, branch about as its published index ``letter_native`` does.
 
-    Of ``letter_native`` 28% of the two-code prefixes hold more than one third code, and 2% of the three-code prefixes
-    more than one fourth: items pick a first code by a skewed draw, and follow an earlier item's prefix often.
+    There 28% of the two-code prefixes hold more than one third code, and 2% of the three-code prefixes more than one
+    fourth; here 26% and 2%. First codes are a skewed draw and second codes lie near a multiple of the first, so that
+    items share two codes; a quarter of them take the third code that goes with those two, so that some share three.
+    More items share more.
     """
     rng = np.random.default_rng(seed)
     weights = rng.gamma(1.5, size=CODES)

@@ -10,26 +10,44 @@ from transformers import GenerationConfig
 
 from semconv.artifacts.ragged import Int32
 
-Answer = list[tuple[tuple[int, ...], float]]
+Codes = tuple[int, ...]
+Answer = list[tuple[Codes, float]]
 """Token tuples and their scores, best first."""
+Ranked = list[tuple[int, float]]
+"""Items and their scores, best first."""
+
+ALIKE, TIED = 1e-4, 1e-5
+"""How far two scores of the same item may lie apart, and scores of two items that no order is asked of."""
 
 
-def generate(
-    model: Any, prompts: Sequence[Sequence[int]], answers: Sequence[tuple[int, ...]], beams: int
-) -> list[Answer]:
-    """Beam search with ``prefix_allowed_tokens_fn`` and ``length_penalty=0``; all ``beams`` of each prompt.
+class Continuations:
+    """What may follow every prefix of a catalogue's token tuples, all of one length."""
 
-    ``answers`` are the token tuples of the catalogue, all of one length.
-    """
-    longest, levels = max(map(len, prompts)), len(answers[0])
+    def __init__(self, tuples: Sequence[Codes]) -> None:
+        following: dict[Codes, set[int]] = {}
+        self.items: dict[Codes, list[int]] = {}
+        self.levels = len(tuples[0])
+        for item, answer in enumerate(tuples):
+            self.items.setdefault(answer, []).append(item)
+            for level in range(self.levels):
+                following.setdefault(answer[:level], set()).add(answer[level])
+        self._allowed = {prefix: sorted(tokens) for prefix, tokens in following.items()}
+
+    def after(self, prefix: Codes) -> list[int]:
+        """The tokens that may follow; a filler where nothing begins so, as in beams that are filled up."""
+        return self._allowed.get(prefix, [0])
+
+    def items_of(self, answer: Answer) -> Ranked:
+        """The items of every tuple, each with its tuple's score."""
+        return [(item, score) for codes, score in answer for item in self.items[codes]]
+
+
+def generate(model: Any, prompts: Sequence[Sequence[int] | Int32], legal: Continuations, beams: int) -> list[Answer]:
+    """Beam search with ``prefix_allowed_tokens_fn`` and ``length_penalty=0``; all ``beams`` of each prompt."""
+    longest, levels = max(map(len, prompts)), legal.levels
     pads = [longest - len(prompt) for prompt in prompts]
     ids = torch.tensor([[0] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)])
     mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in pads])
-    following: dict[tuple[int, ...], set[int]] = {}
-    for answer in answers:
-        for level in range(levels):
-            following.setdefault(answer[:level], set()).add(answer[level])
-    allowed = {prefix: sorted(tokens) for prefix, tokens in following.items()}
 
     out = model.generate(
         input_ids=ids.to(model.device),
@@ -47,7 +65,7 @@ def generate(
             output_scores=True,
             output_logits=beams == 1,
         ),
-        prefix_allowed_tokens_fn=lambda _, sequence: allowed.get(tuple(sequence[longest:].tolist()), [0]),
+        prefix_allowed_tokens_fn=lambda _, sequence: legal.after(tuple(sequence[longest:].tolist())),
     )
     said = out.sequences[:, longest:]
     if beams == 1:  # greedy search keeps no scores of sequences
@@ -59,31 +77,30 @@ def generate(
     return [[pair for pair in pairs[row * beams : (row + 1) * beams] if pair[1] > -1e8] for row in range(len(prompts))]
 
 
-def spoken(items: Int32, scores: Sequence[float], answers: Sequence[tuple[int, ...]]) -> Answer:
-    """The token tuples of found items, each once: ``generate`` knows tuples, not the items that share one."""
-    best: dict[tuple[int, ...], float] = {}
-    for item, score in zip(items.tolist(), scores, strict=True):
-        best.setdefault(answers[item], float(score))
-    return list(best.items())
+def agrees(found: Ranked, wanted: Ranked, k: int) -> bool:
+    """Whether ``found`` is the best ``k`` of ``wanted``, which may go on after them.
 
-
-def agrees(found: Answer, wanted: Answer) -> bool:
-    """Whether two answers are the same: scores within 1e-4, the order too but where scores are within 1e-5.
-
-    ``found`` may be the shorter one, where items share a tuple and k items are fewer tuples.
+    Scores must be within `ALIKE` of each other rank by rank. Items whose wanted scores form a chain of steps within
+    `TIED` may come in any order among themselves. Where such a chain goes on past the k, any of it may be found; where
+    it ends ``wanted``, what is tied with it there is not known, and an item that is not in ``wanted`` may take the
+    place of one if its score is within `TIED` of the last.
     """
-    wanted = wanted[: len(found)]
-    if len(found) != len(wanted) or any(abs(f[1] - w[1]) > 1e-4 for f, w in zip(found, wanted, strict=True)):
+    names = [name for name, _ in found]
+    if len(found) != min(k, len(wanted)) or len(set(names)) != len(names):
         return False
-    scores = [score for _, score in wanted]
-    for rank, (answer, score) in enumerate(wanted):
-        tied = any(abs(score - other) <= 1e-5 for other in scores[:rank] + scores[rank + 1 :])
-        last = rank == len(wanted) - 1
-        if answer != found[rank][0] and not (tied or (last and _close_behind(found, wanted))):
+    if any(abs(mine - theirs) > ALIKE for (_, mine), (_, theirs) in zip(found, wanted, strict=False)):
+        return False
+    for start, stop in _chains([score for _, score in wanted]):
+        tied = {name for name, _ in wanted[start:stop]}
+        strangers = [score for name, score in found[start:stop] if name not in tied]
+        if strangers and stop < len(wanted):
+            return False
+        if any(abs(score - wanted[-1][1]) > TIED for score in strangers):
             return False
     return True
 
 
-def _close_behind(found: Answer, wanted: Answer) -> bool:
-    """Whether the last of both may be tied with each other: what follows them is not known."""
-    return abs(found[-1][1] - wanted[-1][1]) <= 1e-5
+def _chains(scores: Sequence[float]) -> list[tuple[int, int]]:
+    """Where runs of sorted scores begin and end, each within `TIED` of the one before it."""
+    breaks = [rank for rank in range(1, len(scores)) if abs(scores[rank] - scores[rank - 1]) > TIED]
+    return list(zip([0, *breaks], [*breaks, len(scores)], strict=True))

@@ -73,7 +73,7 @@ class CausalBeamModel:
     def read(self, texts: Sequence[Int32], beams: int, *, normalised: bool) -> tuple[CausalState, torch.Tensor]:
         """What `start` does, from prompts of token ids."""
         prompts = Ragged.of(texts)
-        longest = self._longest(prompts.lengths)
+        longest = self._require_room(prompts.lengths)
         shared = _common_prefix(prompts)
         cache = PromptCache(len(prompts), longest + beams * (self.levels - 1))
         if shared:
@@ -100,34 +100,44 @@ class CausalBeamModel:
         )
         tokens_BKl = torch.cat([torch.take_along_dim(state.tokens_BKl, parents_BK1, 1), newest_BK1], -1)
         feed_BKl = beams.asked_BK[:, :, None] & (cells_BKl == UNFED)
-        user_X, beam_X, place_X = feed_BKl.nonzero(as_tuple=True)
         fed_B = feed_BKl.sum((1, 2))
         state = CausalState(state.cache, state.lengths_B, state.used_B + fed_B, cells_BKl, tokens_BKl)
-        if not len(user_X):
-            return state, torch.zeros((0, self.codes), device=user_X.device)
+        many = fed_B.cpu().numpy()
+        if not many.any():
+            return state, torch.zeros((0, self.codes), device=fed_B.device)
+        parts = [self._feed(state, feed_BKl, users, level) for users in passes(many, fed_B.device)]
+        return state, self._head(torch.cat(parts), level, normalised=normalised)
 
-        queries, span = torch.stack([fed_B.max(), state.used_B.max()]).tolist()
-        slot_X = torch.arange(len(user_X), device=user_X.device) - (fed_B.cumsum(0) - fed_B)[user_X]
-        own_X = (state.used_B - fed_B)[user_X] + slot_X
-        cells_BKl[user_X, beam_X, place_X] = own_X
+    def _feed(self, state: CausalState, feed_BKl: torch.Tensor, users: slice, level: int) -> torch.Tensor:
+        """Send the tokens that wait in ``feed_BKl`` for some users; hidden states of their newest ones, (X, D).
+
+        Writes the cells that they take into the state.
+        """
+        cells_UKl, lengths_U = state.cells_BKl[users], state.lengths_B[users]
+        user_X, beam_X, place_X = feed_BKl[users].nonzero(as_tuple=True)
+        fed_U = feed_BKl[users].sum((1, 2))
+        queries, span, longest = torch.stack([fed_U.max(), state.used_B[users].max(), lengths_U.max()]).tolist()
+        slot_X = torch.arange(len(user_X), device=user_X.device) - (fed_U.cumsum(0) - fed_U)[user_X]
+        own_X = (state.used_B[users] - fed_U)[user_X] + slot_X
+        cells_UKl[user_X, beam_X, place_X] = own_X
         row_X = user_X * queries + slot_X
-        mask = (torch.arange(span, device=user_X.device) < state.lengths_B[:, None])[:, None].repeat(1, queries, 1)
+        mask = (torch.arange(span, device=user_X.device) < lengths_U[:, None])[:, None].repeat(1, queries, 1)
         before_Xl = torch.arange(level, device=user_X.device) <= place_X[:, None]
-        path_Xl = torch.where(before_Xl, cells_BKl[user_X, beam_X], own_X[:, None])
+        path_Xl = torch.where(before_Xl, cells_UKl[user_X, beam_X], own_X[:, None])
         mask.view(-1, span)[row_X[:, None], path_Xl] = True
         reading = Reading(
             state.cache,
-            slice(None),
+            users,
             queries,
             span,
-            user_X * state.cache.cells + own_X,
-            None if len(row_X) == len(fed_B) * queries else row_X,
+            longest + level,
+            (user_X + users.start) * state.cache.cells + own_X,
+            None if len(row_X) == len(fed_U) * queries else row_X,
             mask,
         )
-        positions_X = state.lengths_B[user_X] + place_X
-        hidden_XD = self._forward(tokens_BKl[user_X, beam_X, place_X], positions_X, reading)
-        newest_X = place_X == level - 1
-        return state, self._head(hidden_XD[newest_X], level, normalised=normalised)
+        tokens_X = state.tokens_BKl[users][user_X, beam_X, place_X]
+        hidden_XD = self._forward(tokens_X, lengths_U[user_X] + place_X, reading)
+        return hidden_XD[place_X == level - 1]
 
     def memory(self, history: int, beams: int) -> Memory:
         """See `BeamModel`."""
@@ -152,8 +162,8 @@ class CausalBeamModel:
         hidden_XD: torch.Tensor = out.last_hidden_state[0]
         return hidden_XD
 
-    def _longest(self, lengths: Int64) -> int:
-        """Tokens of the longest prompt, all found readable."""
+    def _require_room(self, lengths: Int64) -> int:
+        """Tokens of the longest prompt; raises `InputError` where one cannot be read."""
         longest, room = int(lengths.max()), context_of(self._model.config) - (self.levels - 1)
         if int(lengths.min()) == 0:
             raise InputError("A prompt has no token", "Let every prompt hold at least a start token")

@@ -31,6 +31,7 @@ from semconv.llm.item_encoder import CompactShape, ItemEncoder
 from semconv.llm.load import load_backbone, load_tokenizer
 from semconv.llm.memory import Memory, positions_memory
 from semconv.llm.packing import block_mask
+from semconv.llm.probe import require_same_states
 from semconv.llm.prompt_cache import PromptCache, Reading, passes, shared_prompts
 from semconv.llm.protocol import Extended
 from semconv.llm.trie import catalogue_mark
@@ -61,7 +62,11 @@ class CompactModel(nn.Module):
             regularise(backbone, dropout)
 
     def attach(self, codes_NL: Int32, vectors: ItemVectors) -> None:
-        """Give the model its catalogue: codes int32 (N, L) and the vectors of the same items."""
+        """Give the model its catalogue: codes int32 (N, L) and the vectors of the same items.
+
+        Raises `ArtifactError` when the backbone cannot read many histories as one row.
+        """
+        require_same_states(self.backbone)
         self.items.attach(codes_NL, vectors)
         self.catalogue = catalogue_mark(codes_NL)
 
@@ -163,6 +168,9 @@ class CompactModel(nn.Module):
         Raises `ArtifactError` when codes or vectors are not of the widths that the model was trained with.
         """
         described = json.loads((folder / DESCRIPTION).read_text())
+        unknown = CompactShape.__dataclass_fields__.keys() - described.keys()
+        if unknown:
+            raise ArtifactError(f"{folder / DESCRIPTION} does not say {', '.join(sorted(unknown))}", "Align again")
         shape = CompactShape(**{name: described[name] for name in CompactShape.__dataclass_fields__})
         found = (codes_NL.shape[1], vectors.text.shape[1], vectors.behaviour.shape[1])
         expected = (shape.levels, shape.text_width, shape.behaviour_width)

@@ -115,11 +115,14 @@ class ItemFilter:
         return [*(torch.unique_consecutive(keys) for keys in nodes), allowed]
 
 
-def allowed_for(allow: Allowed, users: range) -> Allowed:
-    """The part of ``allow`` that concerns these users."""
+def filters_for(
+    exclude: Sequence[Int32] | None, allow: Allowed | None, users: range
+) -> tuple[Sequence[Int32] | None, Allowed | None]:
+    """The part of ``exclude`` and of ``allow`` that concerns these users."""
+    excluded = None if exclude is None else [exclude[user] for user in users]
     if isinstance(allow, np.ndarray):
-        return allow if allow.ndim == 1 else allow[users.start : users.stop]
-    return [allow[user] for user in users]
+        return excluded, allow if allow.ndim == 1 else allow[users.start : users.stop]
+    return excluded, None if allow is None else [allow[user] for user in users]
 
 
 def _starts(trie: Trie, level: int) -> torch.Tensor:

@@ -7,21 +7,25 @@ query and J key heads of width d, C codes per level, a token under way takes
 
     A = E (8 D + 3 (H + 2 J) d + 4 F) + 12 D
 
-and a pass reads at most R (`READ_TOKENS`) of them, and one prompt more. Per user the token spelling keeps
+and a pass reads at most R (`READ_TOKENS`) of them, and one user's more: T tokens of a prompt, or (L - 1) K that beams
+feed at once where single-child codes had waited. Per user the token spelling keeps
 
     cache    2 E N J d (T + (L - 1) K)
-    step     (A + 8 C) K, and for the mask K (T + (L - 1) K) (1 + H / J)
+    step     8 C K, and for the mask (L - 1) K (T + (L - 1) K) (1 + H / J)
 
 The compact spelling keeps no cache after a pass; a beam takes 7 E times the depth decoder's width, and 8 C for its
 scores. The search itself holds `CANDIDATE` bytes for each child of a live beam. The trie bounds how many there are: at
 each level those of the K nodes that have most.
 
 The formula counts tensors that are alive. What the C library keeps of freed ones comes on top: glibc, left to raise its
-threshold, was seen to double the peak. Batches are therefore sized for half of what is free (`recommend.generative`).
+threshold, was seen to raise the peak by two thirds. Batches are therefore sized for half of what is free
+(`recommend.generative`).
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -32,6 +36,7 @@ from semconv.llm.prompt_cache import READ_TOKENS
 from semconv.llm.trie import Trie
 
 GAPS = 1.1
+CGROUP = Path("/sys/fs/cgroup")
 CANDIDATE = 120
 """Bytes that the search holds for a candidate: its scores, node, beam and sort key, and copies under way."""
 
@@ -60,8 +65,9 @@ def prompts_memory(model: Any, prompt: int, beams: int, levels: int, codes: int)
     size, tokens = _number(model), prompt + beams * (levels - 1)
     _, heads, key_heads, _ = _attention(model.config)
     held = LOGITS.get(model.device.type, LOGITS["cuda"])
-    step = beams * (token_memory(model) + 8 * codes) + beams * tokens * (1 + heads // key_heads)
-    read = READ_TOKENS.get(model.device.type, READ_TOKENS["cuda"]) + prompt
+    fed = beams * (levels - 1)
+    step = 8 * codes * beams + fed * tokens * (1 + heads // key_heads)
+    read = READ_TOKENS.get(model.device.type, READ_TOKENS["cuda"]) + max(prompt, fed)
     return Memory(read * token_memory(model) + held * (size + 8), cell_memory(model) * tokens + step)
 
 
@@ -97,10 +103,20 @@ def search_memory(trie: Trie, beams: int) -> Memory:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that could still be taken on a device."""
+    """Bytes that could still be taken on a device; within a container, at most what its limit leaves."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    return min(int(psutil.virtual_memory().available), _below_limit(CGROUP))
+
+
+def _below_limit(folder: Path) -> int:
+    """Bytes below the memory limit of a control group (version 2); without bound where there is none."""
+    try:
+        limit, taken = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return sys.maxsize
+    return sys.maxsize if limit == "max" else max(0, int(limit) - int(taken))
 
 
 def _attention(config: Any) -> tuple[int, int, int, int]:

@@ -9,10 +9,12 @@ U users, S cells a user, X flat tokens, n queries a user (padded), H query heads
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -69,6 +71,7 @@ class Reading:
     ``cells_X``   where each token's key and value go, user * S + place
     ``slots_X``   the token's query among U * n, user by user; None when every user has exactly n
     ``span``      how many of a user's cells are looked at
+    ``reach``     positions that a query may look back over, itself among them
     ``mask``      bool (U or 1, n, span), what each query may look at; None for plain causal reading from the first cell
     """
 
@@ -76,6 +79,7 @@ class Reading:
     users: slice
     queries: int
     span: int
+    reach: int
     cells_X: torch.Tensor
     slots_X: torch.Tensor | None
     mask: torch.Tensor | None
@@ -94,6 +98,7 @@ class Reading:
             cache,
             users,
             queries,
+            shared + queries,
             shared + queries,
             torch.from_numpy((users.start + owner_X) * cache.cells + shared + place_X).to(device),
             None if even else torch.from_numpy(owner_X * queries + place_X).to(device),
@@ -134,7 +139,7 @@ def _attend(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of one layer over a flat row: ``query`` (1, H, X, d), ``key`` and ``value`` (1, J, X, d)."""
-    _refuse(options, reading.span)
+    _refuse(options, reading.reach)
     q_XHd, k_XJd, v_XJd = (states[0].transpose(0, 1) for states in (query, key, value))
     reading.cache.write(module.layer_idx, k_XJd, v_XJd, reading.cells_X)
     keys, values = reading.cache.read(module.layer_idx, reading.users, reading.span)
@@ -159,12 +164,12 @@ def _attend(
 AttentionInterface.register(ATTENTION, _attend)
 
 
-def _refuse(options: dict[str, Any], span: int) -> None:
+def _refuse(options: dict[str, Any], reach: int) -> None:
     """Raise for what a model asks of its attention and this one does not do."""
     window = options.get("sliding_window")
-    if window is not None and span > window:
+    if window is not None and reach > window:
         raise InputError(
-            f"The model looks back {window} tokens, a prompt and its beams take {span}", "Lower align.max_history"
+            f"The model looks back {window} tokens, a prompt and its answer take {reach}", "Lower align.max_history"
         )
     odd = [name for name in ("softcap", "position_bias", "s_aux") if options.get(name) is not None]
     if odd:
@@ -176,10 +181,23 @@ def _refuse(options: dict[str, Any], span: int) -> None:
 
 @contextmanager
 def shared_prompts(model: Any) -> Iterator[None]:
-    """Within, the model's layers attend by `Reading`: each forward pass must be given one as ``reading``."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation(ATTENTION)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+    """Within, the model's layers attend by `Reading`: each forward pass must be given one as ``reading``.
+
+    One thread at a time, because the attention is the model's, not the call's; others wait.
+    """
+    with _lock_of(model):
+        before = model.config._attn_implementation
+        model.set_attn_implementation(ATTENTION)
+        try:
+            yield
+        finally:
+            model.set_attn_implementation(before)
+
+
+_locks: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()
+_locks_lock = threading.Lock()
+
+
+def _lock_of(model: Any) -> threading.RLock:
+    with _locks_lock:
+        return _locks.setdefault(model, threading.RLock())

@@ -21,7 +21,7 @@ Equal scores are ranked by code tuple, in lexicographic order, and items that sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ import torch
 from semconv.artifacts.ragged import Int32
 from semconv.behaviour.ordering import NO_ITEM
 from semconv.errors import ArtifactError, ResourceError, SemconvError, SettingError
-from semconv.llm.filters import DEAD, Allowed, ItemFilter, allowed_for
+from semconv.llm.filters import DEAD, Allowed, ItemFilter, filters_for
 from semconv.llm.protocol import BeamModel, Extended
 from semconv.llm.trie import Children, Trie
 
@@ -78,13 +78,16 @@ def beam_search(
     """
     if k < 1 or beams < k:
         raise SettingError(f"A search for {k} items with {beams} beams", "Ask for at least 1 item, and beams >= items")
+    if scoring not in get_args(Scoring):
+        raise SettingError(f"There is no scoring '{scoring}'", f"Choose {' or '.join(get_args(Scoring))}")
     _require_same_codes(model, trie)
     batch = len(histories)
     if batch == 0:
         return _nothing(0, k)
     try:
-        return _search(model, trie, histories, k, beams, scoring, ItemFilter(trie, batch, exclude, allow))
-    except RuntimeError as error:
+        width = min(beams, len(trie.items))
+        return _search(model, trie, histories, k, width, scoring, ItemFilter(trie, batch, exclude, allow))
+    except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
     if batch == 1:
@@ -96,8 +99,7 @@ def beam_search(
     found = []
     for rows in (range(batch // 2), range(batch // 2, batch)):
         part = [histories[row] for row in rows]
-        excluded = None if exclude is None else [exclude[row] for row in rows]
-        allowed = None if allow is None else allowed_for(allow, rows)
+        excluded, allowed = filters_for(exclude, allow, rows)
         found.append(beam_search(model, trie, part, k, beams, scoring, exclude=excluded, allow=allowed))
     return Found(*(np.concatenate(halves) for halves in zip(*found, strict=True)))
 
@@ -128,7 +130,7 @@ def _search(
             extended = Extended(beams.parents_BK, codes_BK, asked_BK)
             state, scores_XC = model.step(state, level, extended, normalised=scoring == "full")
         gains_T = _gains(scores_XC, asked_BK, children, trie.codes[level][children.node_T])
-        broken.append(gains_T.isnan().any())
+        broken.append((~(gains_T < torch.inf)).any())  # NaN compares false
         gains_T = gains_T.clamp_(min=FLOOR)
         if scoring == "legal":
             gains_T = _renormalised(gains_T, children.beam_T, beams.nodes_BK.numel())
@@ -216,11 +218,12 @@ def _require_same_codes(model: BeamModel, trie: Trie) -> None:
 
 
 def _require_numbers(broken: list[torch.Tensor]) -> None:
-    """Raise when the model answered NaN; one flag a level."""
+    """Raise when the model answered what is no log-probability; one flag a level."""
     flags = torch.stack(broken).tolist()
     if any(flags):
         raise SemconvError(
-            f"The model answered NaN at level {flags.index(True) + 1} of {len(flags)}", "Check the model's weights"
+            f"The model answered infinity or NaN at level {flags.index(True) + 1} of {len(flags)}",
+            "Check the model's weights",
         )
 
 
@@ -228,6 +231,7 @@ def _nothing(batch: int, k: int) -> Found:
     return Found(np.full((batch, k), NO_ITEM, np.int32), np.full((batch, k), -np.inf, np.float32))
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in text or "can't allocate memory" in text
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or "not enough memory" in text or "can't allocate memory" in text

@@ -171,7 +171,7 @@ class Trie:
 
 
 def catalogue_mark(codes_NL: Int32 | torch.Tensor) -> int:
-    """A number that two catalogues of codes (N, L) share only if every item has the same codes (CRC-32)."""
+    """A number that two catalogues of codes (N, L) of different items' codes hardly ever share (CRC-32)."""
     codes = torch.as_tensor(codes_NL).int().contiguous().cpu().numpy()
     return zlib.crc32(codes.tobytes(), len(codes))
 

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from semconv.artifacts.ragged import Int32
-from semconv.llm.filters import Allowed, allowed_for
+from semconv.llm.filters import Allowed, filters_for
 from semconv.llm.memory import free_memory, search_memory
 from semconv.llm.protocol import BeamModel
 from semconv.llm.search import Scoring, beam_search
@@ -42,17 +42,10 @@ class GenerativeRanker:
         """See `Ranker`; ``allow`` and the scores as in `beam_search`."""
         beams = max(self.beams, k)
         parts = []
-        for rows in self._batches(histories, beams):
-            found = beam_search(
-                self.model,
-                self.trie,
-                [histories[row] for row in rows],
-                k,
-                beams,
-                self.scoring,
-                exclude=None if exclude is None else [exclude[row] for row in rows],
-                allow=None if allow is None else allowed_for(allow, rows),
-            )
+        for rows in self._batches(histories, min(beams, len(self.trie.items))):
+            part = [histories[row] for row in rows]
+            excluded, allowed = filters_for(exclude, allow, rows)
+            found = beam_search(self.model, self.trie, part, k, beams, self.scoring, exclude=excluded, allow=allowed)
             parts.append(found)
         return Ranking(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 

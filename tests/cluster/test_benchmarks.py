@@ -33,6 +33,7 @@ def test_the_decode_benchmark_writes_its_figures(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     results = json.loads(out.read_text())["results"]
+    assert results["codes"] in ("letter_native.csv.gz", "synthetic")
     demo = results["models"]["demo"]
     assert demo["identical_topk"] == 1.0
     assert demo["token_bound"]["full"] == 1.6
@@ -40,3 +41,5 @@ def test_the_decode_benchmark_writes_its_figures(tmp_path: Path) -> None:
     assert demo["ours_over_prefill"].keys() == {"full", "legal"}
     assert min(demo["hf_over_ours"], demo["users_per_s"], results["compact"]["users_per_s_over_tokens"]) > 0
     assert results["mask"]["100000"]["ms"] > 0
+    assert results["sweeps"]["beams"]["20"].keys() == {"full", "legal"}
+    assert "Search over prefill, by beams" in out.with_suffix(".html").read_text()

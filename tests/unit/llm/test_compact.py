@@ -15,7 +15,9 @@ from semconv.errors import ArtifactError
 from semconv.llm.compact import CompactModel, CompactShape
 from semconv.llm.compact_batch import NOTHING, CompactExample, pack_examples
 from semconv.llm.protocol import Extended
+from semconv.llm.search import beam_search
 from semconv.llm.small import train_tokenizer
+from semconv.llm.trie import Trie
 
 ITEMS, LEVELS, CODES = 30, 3, 5
 NO_WORDS = np.zeros(0, np.int32)
@@ -160,6 +162,17 @@ def test_codes_of_another_shape_are_refused(catalogue: tuple[Int32, ItemVectors]
     compact(catalogue).save(tmp_path)
     with pytest.raises(ArtifactError, match="trained for 5 codes"):
         CompactModel.load(tmp_path, catalogue[0][:, :2], catalogue[1])
+
+
+def test_a_trie_of_another_catalogue_is_refused(catalogue: tuple[Int32, ItemVectors]) -> None:
+    model, codes_NL = compact(catalogue), catalogue[0]
+    assert beam_search(model, Trie.build(codes_NL, CODES), [NO_WORDS], 3, 3).items.shape == (1, 3)
+    others = codes_NL.copy()
+    others[4, 2] = (others[4, 2] + 1) % CODES
+    with pytest.raises(ArtifactError, match="other codes"):
+        beam_search(model, Trie.build(others, CODES), [NO_WORDS], 3, 3)
+    model.attach(others, catalogue[1])
+    assert beam_search(model, Trie.build(others, CODES), [NO_WORDS], 3, 3).items.shape == (1, 3)
 
 
 def test_dropout_works_in_training_only(catalogue: tuple[Int32, ItemVectors]) -> None:

@@ -166,6 +166,44 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_changes(fits: int, kind
     np.testing.assert_array_equal(whole.scores, parts.scores)
 
 
+class Unbounded(TableModel):
+    """Where users do not fit, asks the allocator for more than there can be."""
+
+    def start(self, histories: Any, beams: int, *, normalised: bool) -> Any:
+        if len(histories) > self.fits:
+            torch.empty(2**60, dtype=torch.uint8)
+        return super().start(histories, beams, normalised=normalised)
+
+
+@pytest.mark.parametrize("fits", [1, 3])
+def test_what_the_allocator_of_the_cpu_refuses_is_halved_too(fits: int) -> None:
+    rows, _ = catalogue(40, 3, 4, seed=2)
+    trie, model = Trie.build(rows, 4), Unbounded(USERS, 3, 4)
+    whole = beam_search(model, trie, histories(USERS), 6, 9)
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert not isinstance(refused.value, torch.OutOfMemoryError)
+    model.fits, model.batches = fits, []
+    parts = beam_search(model, trie, histories(USERS), 6, 9)
+    assert max(model.batches) <= fits
+    assert sum(model.batches) == USERS
+    np.testing.assert_array_equal(whole.items, parts.items)
+    np.testing.assert_array_equal(whole.scores, parts.scores)
+
+
+def test_an_error_of_another_kind_is_not_tried_again() -> None:
+    tries: list[int] = []
+
+    class Torn(TableModel):
+        def start(self, histories: Any, beams: int, *, normalised: bool) -> Any:
+            tries.append(len(histories))
+            return torch.ones(2, 3) @ torch.ones(2, 3)
+
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        beam_search(Torn(USERS, 2, 4), Trie.build(catalogue(9, 2, 4, 0)[0], 4), histories(USERS), 3, 3)
+    assert tries == [USERS]
+
+
 def test_one_history_that_does_not_fit_is_an_error() -> None:
     model = TableModel(USERS, 2, 4)
     model.fits = 0
