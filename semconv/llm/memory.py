@@ -8,7 +8,8 @@ query and J key heads of width d, C codes per level, a token under way takes
     A = E (8 D + 3 (H + 2 J) d + 4 F) + 12 D
 
 and a pass reads at most R (`READ_TOKENS`) of them, and one user's more: T tokens of a prompt, or (L - 1) K that beams
-feed at once where single-child codes had waited. Per user the token spelling keeps
+feed at once where single-child codes had waited; its attention holds 12 bytes for each of up to `SMALL_SCORES` scores.
+Per user the token spelling keeps
 
     cache    2 E N J d (T + (L - 1) K)
     step     8 C K, and for the mask (L - 1) K (T + (L - 1) K) (1 + H / J)
@@ -32,7 +33,7 @@ import psutil
 import torch
 
 from semconv.llm.code_head import LOGITS
-from semconv.llm.prompt_cache import READ_TOKENS
+from semconv.llm.prompt_cache import READ_TOKENS, SMALL_SCORES
 from semconv.llm.trie import Trie
 
 GAPS = 1.1
@@ -68,13 +69,14 @@ def prompts_memory(model: Any, prompt: int, beams: int, levels: int, codes: int)
     fed = beams * (levels - 1)
     step = 8 * codes * beams + fed * tokens * (1 + heads // key_heads)
     read = READ_TOKENS.get(model.device.type, READ_TOKENS["cuda"]) + max(prompt, fed)
-    return Memory(read * token_memory(model) + held * (size + 8), cell_memory(model) * tokens + step)
+    fixed = read * token_memory(model) + held * (size + 8) + 12 * SMALL_SCORES
+    return Memory(fixed, cell_memory(model) * tokens + step)
 
 
 def positions_memory(backbone: Any, positions: int, step: int) -> Memory:
     """A backbone that reads at most ``positions`` a user and keeps nothing, and ``step`` bytes a user after it."""
     read = READ_TOKENS.get(backbone.device.type, READ_TOKENS["cuda"]) + positions
-    return Memory(read * (token_memory(backbone) + cell_memory(backbone)), step)
+    return Memory(read * (token_memory(backbone) + cell_memory(backbone)) + 12 * SMALL_SCORES, step)
 
 
 def cell_memory(backbone: Any) -> int:

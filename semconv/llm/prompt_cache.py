@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,8 @@ from semconv.errors import ArtifactError, InputError
 ATTENTION = "semconv_prompt_cache"
 READ_TOKENS = {"cpu": 1024, "cuda": 32768}
 """Prompt tokens read in one pass, by device: more would only cost memory."""
+SMALL_SPAN, SMALL_SCORES = 64, 2**22
+"""On a CPU, plain products beat the fused kernel on short prompts, and on masks while all scores fit a cache."""
 
 
 class PromptCache:
@@ -83,6 +86,15 @@ class Reading:
     cells_X: torch.Tensor
     slots_X: torch.Tensor | None
     mask: torch.Tensor | None
+
+    @cached_property
+    def bias(self) -> torch.Tensor:
+        """What is added to a query's scores, float32 (U or 1, 1, 1, n, span): 0, or minus infinity where it may not."""
+        device = self.cells_X.device
+        seen = self.mask
+        if seen is None:
+            seen = torch.ones((1, self.queries, self.span), dtype=torch.bool, device=device).tril()
+        return torch.zeros(seen.shape, device=device).masked_fill_(~seen, -torch.inf)[:, None, None]
 
     @classmethod
     def of_prompts(cls, cache: PromptCache, users: slice, lengths: Int64, shared: int, device: torch.device) -> Self:
@@ -148,7 +160,9 @@ def _attend(
     if reading.slots_X is not None:
         q_XHd = q_XHd.new_zeros(users * reading.queries, *q_XHd.shape[1:]).index_copy_(0, reading.slots_X, q_XHd)
     q_UnHd = q_XHd.reshape(users, reading.queries, heads, -1)
-    if reading.mask is None:
+    if q_XHd.device.type == "cpu" and _is_small(reading, users * heads):
+        out = _plain_attention(q_UnHd, keys, values, reading.bias, scaling or q_XHd.shape[-1] ** -0.5)
+    elif reading.mask is None:
         out = F.scaled_dot_product_attention(
             q_UnHd.transpose(1, 2), keys, values, is_causal=True, scale=scaling, enable_gqa=group > 1
         ).transpose(1, 2)
@@ -159,6 +173,25 @@ def _attend(
         out = out.view(users, key_heads, group, reading.queries, -1).permute(0, 3, 1, 2, 4)
     out_XHd = out.reshape(users * reading.queries, heads, -1)
     return (out_XHd if reading.slots_X is None else out_XHd[reading.slots_X])[None], None
+
+
+def _is_small(reading: Reading, rows: int) -> bool:
+    short = reading.mask is not None or reading.span <= SMALL_SPAN
+    return short and rows * reading.queries * reading.span <= SMALL_SCORES
+
+
+def _plain_attention(
+    q_UnHd: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """Scores in the model's precision, softmax in float32: (U, n, J, G, d) from keys and values (U, J, span, d)."""
+    users, queries, heads, width = q_UnHd.shape
+    key_heads, span = keys.shape[1:3]
+    group = heads // key_heads
+    folded = q_UnHd.view(users, queries, key_heads, group, width).permute(0, 2, 3, 1, 4).flatten(2, 3)
+    scores = torch.matmul(folded, keys.transpose(2, 3)).view(users, key_heads, group, queries, span)
+    weights = torch.add(bias, scores, alpha=scale).softmax(-1).to(values.dtype)
+    out = torch.matmul(weights.view(users, key_heads, group * queries, span), values)
+    return out.view(users, key_heads, group, queries, -1).permute(0, 3, 1, 2, 4)
 
 
 AttentionInterface.register(ATTENTION, _attend)
