@@ -17,13 +17,14 @@ import torch
 from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
+from pipelines.worker import gpus_for
 from semconv.artifacts import Corpus, ItemVectors
+from semconv.behaviour.encoders import ENCODERS, Fitted
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import training_counts
-from semconv.behaviour.sasrec_training import fit_sasrec
-from semconv.behaviour.store import Behaviour, load_sasrec
+from semconv.behaviour.store import Behaviour, load_encoder, read_description
 from semconv.cli import main
-from semconv.config import EmbedSettings, SasrecSettings, Settings
+from semconv.config import EmbedSettings, Settings
 from semconv.progress import Report
 from semconv.tokens.text_encoder import TextEncoder, by_length, item_texts
 
@@ -84,18 +85,21 @@ def fit_behaviour(config: dict[str, Any]) -> None:
     """One training worker: fit every collaborative model on training interactions, write them into ``folder``."""
     torch.set_num_threads(config["threads"])
     corpus = Corpus.open(config["corpus"])
-    settings = SasrecSettings(**config["settings"])
-    training = corpus.training()
-    sasrec, curve = fit_sasrec(
-        training, corpus.n_items, corpus.split("valid"), settings, seed=config["seed"], report=config["report"]
-    )
+    training, valid = corpus.training(), corpus.split("valid")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoders = []
+    for name, chosen in config["encoders"].items():
+        kind = ENCODERS[name]
+        settings = kind.settings(**chosen)
+        model, curve = kind.fit(
+            training, corpus.n_items, valid, settings, seed=config["seed"], report=config["report"], device=device
+        )
+        encoders.append(Fitted(model, settings, curve))
     Behaviour.write(
         Path(config["folder"]),
         counts_N=training_counts(training, corpus.n_items),
         item_to_item=ItemToItem.fit(training, corpus.n_items),
-        sasrec=sasrec,
-        settings=settings,
-        curve=curve,
+        encoders=encoders,
     )
 
 
@@ -108,22 +112,32 @@ def build(work: Work) -> None:
     folder = work.out("behaviour").absolute()
     config = {
         "corpus": str(corpus.path.absolute()),
-        "settings": settings.sasrec.model_dump(mode="json"),
+        "encoders": {name: chosen.model_dump(mode="json") for name, chosen in settings.encoders.items()},
         "seed": work.settings.run.seed,
         "threads": work.settings.ray.threads,
         "folder": str(folder),
     }
-    fit(work, fit_behaviour, config, name="behaviour-training")
+    fit(work, fit_behaviour, config, name="behaviour-training", gpu=gpus_for("embed", 1))
     has_text = torch.tensor([bool(t) for t in texts], dtype=torch.bool)
     has_behaviour = training_counts(corpus.training(), corpus.n_items) > 0
-    behaviour = load_sasrec(folder).item_vectors.detach() * has_behaviour[:, None]
+    behaviour = load_encoder(folder, settings.behaviour).item_vectors.detach() * has_behaviour[:, None]
     ItemVectors.write(
         work.out("vectors"), text=text, behaviour=behaviour, has_text=has_text, has_behaviour=has_behaviour
     )
     known = {"items": corpus.n_items, "with_text": int(has_text.sum()), "with_behaviour": int(has_behaviour.sum())}
     work.count("vectors", **known)
-    work.count("behaviour", items=corpus.n_items, interactions=len(corpus.training().values))
+    reached = {name: read_description(folder, name)["kept"] for name in settings.encoders}
+    work.count("behaviour", items=corpus.n_items, interactions=len(corpus.training().values), valid=reached)
+    for name, point in reached.items():
+        work.line.say(f"{name} {reached_words(point)}")
     work.line.say(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in known.items()))
+
+
+def reached_words(point: dict[str, Any]) -> str:
+    """What an encoder reached in validation, in words; ``point`` is an `Epoch` as its JSON has it."""
+    if point["ndcg_at_10"] is None:
+        return f"epoch {point['epoch']} kept, without validation users"
+    return f"recall@10 {point['recall_at_10']:.4f} ndcg@10 {point['ndcg_at_10']:.4f}, valid, epoch {point['epoch']}"
 
 
 STAGE = Stage(

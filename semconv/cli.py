@@ -85,6 +85,7 @@ def load_settings(arguments: Sequence[str], program: str = "pipelines.run") -> S
             cli_enforce_required=False,
             cli_implicit_flags="dual",
             cli_avoid_json=True,
+            cli_shortcuts={"tokenize.append": "append"},
         )
 
         @classmethod

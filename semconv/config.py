@@ -7,7 +7,7 @@ whether an artifact is up to date.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,12 +30,19 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=False)
 
+    def idle(self) -> frozenset[str]:
+        """Names of leaves that, as the others are set, change nothing."""
+        return frozenset()
+
 
 class RunSettings(Section):
     """Where a run lives and what it redoes."""
 
     root: str = operational("runs", "folder that holds runs; a submitted job needs an absolute path")
     name: str = operational("demo", "name of the run; its output goes to <run.root>/<run.name>", pattern=r"^\w[\w.-]*$")
+    parent: str | None = operational(
+        None, "run under the same root whose tokens this one continues (tokenize.append)", pattern=r"^\w[\w.-]*$"
+    )
     seed: int = setting(17, "seed of everything random", ge=0)
     force: bool = operational(False, "redo stages that are up to date")
     until: Literal["ingest", "embed", "base", "tokenize", "align", "evaluate", "precache"] = operational(
@@ -111,21 +118,57 @@ class CorpusSettings(Section):
         return self
 
 
-class SasrecSettings(Section):
-    """SASRec with full softmax loss (Kang & McAuley 2018; loss as in Klenitskiy & Vasilev 2023)."""
+class EncoderSettings(Section):
+    """What fitting takes, whatever the behaviour encoder."""
 
     width: Positive = setting(128, "embedding width")
+    epochs: Positive = setting(40, "passes over the training interactions, at most")
+    patience: Positive = setting(5, "validations without a better NDCG@10 before it stops")
+    learning_rate: float = setting(1e-3, "Adam learning rate", gt=0)
+    validation_users: Positive = setting(10_000, "users of the fixed sample that validates, at most")
+
+
+class SasrecSettings(EncoderSettings):
+    """SASRec with full softmax loss (Kang & McAuley 2018; loss as in Klenitskiy & Vasilev 2023)."""
+
     layers: Positive = setting(2, "transformer layers")
     heads: Positive = setting(2, "attention heads")
     max_history: Positive = setting(50, "most recent items seen")
     dropout: Fraction = setting(0.3, "dropout rate")
-    epochs: Positive = setting(40, "passes over the training sequences, at most")
-    patience: Positive = setting(5, "validations without a better NDCG@10 before it stops")
     batch_size: Positive = setting(256, "users per step")
-    learning_rate: float = setting(1e-3, "AdamW learning rate", gt=0)
     weight_decay: float = setting(0.0, "AdamW weight decay", ge=0)
     precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the matrix products in training")
-    validation_users: Positive = setting(10_000, "users of the fixed sample that validates, at most")
+
+
+class GraphSettings(EncoderSettings):
+    """What the encoders on the graph of users and items share."""
+
+    width: Positive = setting(64, "embedding width")
+    layers: Positive = setting(2, "layers of messages between users and items")
+    batch_size: Positive = setting(4096, "interactions per step")
+    loss: Literal["softmax", "bpr"] = setting(
+        "softmax", "softmax: over cosines to sampled items (Wu et al. 2022); bpr: pairwise (Rendle et al. 2009)"
+    )
+    negatives: Positive = setting(1024, "softmax: items drawn anew for each step, shared by its interactions")
+    temperature: float = setting(0.2, "softmax: divides the cosines", gt=0)
+    l2: float = setting(1e-4, "weight of the squared norm of the embeddings", ge=0)
+
+
+class LightgcnSettings(GraphSettings):
+    """LightGCN (He et al. 2020): embeddings averaged over the layers of a linear graph convolution."""
+
+
+class DccfSettings(GraphSettings):
+    """DCCF (Ren et al. 2023): latent intents, and contrast between views of the graph that weigh its edges."""
+
+    intents: Positive = setting(128, "prototypes of latent intents, of users and of items each")
+    contrast_weight: float = setting(0.1, "weight of the contrastive loss", ge=0)
+    contrast_temperature: float = setting(0.2, "divides the cosines of the contrastive loss", gt=0)
+    contrast_nodes: Positive = setting(1024, "users, and items, of a step that are contrasted, at most")
+    intent_l2: float = setting(1e-4, "weight of the squared norm of the prototypes", ge=0)
+
+
+EncoderName = Literal["sasrec", "lightgcn", "dccf"]
 
 
 class EmbedSettings(Section):
@@ -136,7 +179,20 @@ class EmbedSettings(Section):
     )
     text_batch_size: Positive = operational(256, "items per encoder call")
     text_workers: Positive = operational(1, "encoder processes")
-    sasrec: SasrecSettings = setting(SasrecSettings(), "the behaviour encoder")
+    behaviour: EncoderName = setting("sasrec", "behaviour encoder whose item vectors go into the tokens")
+    also: tuple[EncoderName, ...] = setting((), "behaviour encoders fitted besides, to be evaluated with the rest")
+    sasrec: SasrecSettings = setting(SasrecSettings(), "SASRec, a transformer over sequences")
+    lightgcn: LightgcnSettings = setting(LightgcnSettings(), "LightGCN, a linear graph convolution")
+    dccf: DccfSettings = setting(DccfSettings(), "DCCF, a graph convolution with latent intents and contrast")
+
+    @property
+    def encoders(self) -> dict[EncoderName, EncoderSettings]:
+        """Settings of the encoders that are fitted, each once, the one that gives the item vectors first."""
+        return {name: getattr(self, name) for name in (self.behaviour, *self.also)}
+
+    def idle(self) -> frozenset[str]:
+        """Settings of encoders that are not fitted change nothing."""
+        return frozenset(get_args(EncoderName)) - self.encoders.keys()
 
 
 class BaseSettings(Section):
@@ -155,20 +211,84 @@ class BaseSettings(Section):
     workers: Positive = operational(1, "training workers")
 
 
+class RqVaeSettings(Section):
+    """RQ-VAE (Lee et al. 2022), and the losses that only training codebooks can take in."""
+
+    width: Positive = setting(64, "width of the latent that is quantised, at most that of the fused vector")
+    hidden: tuple[Positive, ...] = setting((256,), "widths of the encoder's hidden layers; the decoder's are reversed")
+    steps: int = setting(2000, "optimizer steps; 0 keeps the start, residual k-means of principal components", ge=0)
+    batch_size: Positive = setting(1024, "items per step")
+    learning_rate: float = setting(3e-3, "peak Adam learning rate", gt=0)
+    commitment: float = setting(
+        0.25, "weight of each level's commitment loss, in units of the reconstruction error", ge=0
+    )
+    diversity_weight: float = setting(0.0, "weight of LETTER's diversity loss; 0 turns it off", ge=0)
+    diversity_clusters: Positive = setting(10, "clusters of code embeddings for the diversity loss")
+    collaborative_weight: float = setting(
+        0.0, "weight of LETTER's pull of quantised vectors towards behaviour vectors; 0 turns it off", ge=0
+    )
+    collaborative_temperature: float = setting(0.1, "divides the cosines of that pull", gt=0)
+
+    def idle(self) -> frozenset[str]:
+        """What belongs to a loss that is off."""
+        off = {"diversity_clusters"} if not self.diversity_weight else set()
+        return frozenset(off | ({"collaborative_temperature"} if not self.collaborative_weight else set()))
+
+
 class TokenizeSettings(Section):
     """Items to tuples of codes: residual quantisation of fused text and behaviour vectors."""
 
     levels: Annotated[int, Field(ge=2, le=8)] = setting(4, "codes per item")
     codes: Annotated[int, Field(ge=2, le=65536)] = setting(256, "codes per level")
     text_weight: float = setting(1.0, "weight of the text vector in the fused vector", ge=0)
-    behaviour_weight: float = setting(1.0, "weight of the behaviour vector in the fused vector", ge=0)
-    components: Positive = setting(64, "principal components kept of each modality")
+    behaviour_weight: float = setting(0.5, "weight of the behaviour vector in the fused vector", ge=0)
+    first_behaviour_weight: float = setting(
+        0.9, "its weight at the first level (residual_kmeans): the first code says more of who buys an item", gt=0
+    )
+    text_components: Positive = setting(128, "principal components kept of the text vectors")
+    behaviour_components: Positive = setting(64, "principal components kept of the behaviour vectors")
+    whiten: Fraction = setting(0.5, "1 makes the components of a modality equally strong, 0 leaves them as they are")
     iterations: Positive = setting(25, "k-means iterations per level, at most")
+    quantizer: Literal["residual_kmeans", "rqvae"] = setting(
+        "residual_kmeans", "residual_kmeans: clusters of the fused vectors; rqvae: of a learned latent"
+    )
+    rqvae: RqVaeSettings = setting(RqVaeSettings(), "the RQ-VAE")
+    parallel: Positive = setting(1, "codebooks side by side; the levels are shared evenly among them")
+    collisions: Literal["reassign", "extra", "none"] = setting(
+        "reassign",
+        "items that share all codes: reassign the last code at the least error; extra: number them on one level more; "
+        "none: they share, ranked by popularity",
+    )
+    append: bool = setting(
+        False,
+        "keep the codes of the items that run.parent knows and encode new ones by its tokenizer, from their text; "
+        "--append for short",
+    )
+    even_last: bool = setting(False, "use the codes of the last level evenly (Sinkhorn, as LC-Rec)")
+    align_weight: float = setting(
+        0.02,
+        "weight of the pull of quantised vectors towards the base LLM's embedding of the title; 0 turns it off; "
+        "residual_kmeans fits the projection alone, whatever the weight",
+        ge=0,
+    )
+    align_temperature: float = setting(0.1, "divides the cosines of that pull", gt=0)
+    align_steps: Positive = setting(500, "steps that fit the projection alone (residual_kmeans)")
+
+    def idle(self) -> frozenset[str]:
+        """What belongs to the other quantizer, or to a pull that is off."""
+        off = {"rqvae"} if self.quantizer == "residual_kmeans" else {"align_steps", "first_behaviour_weight"}
+        return frozenset(off | ({"align_temperature", "align_steps"} if not self.align_weight else set()))
 
     @model_validator(mode="after")
     def _some_modality(self) -> TokenizeSettings:
         if self.text_weight + self.behaviour_weight == 0:
             raise ValueError("tokenize.text_weight and tokenize.behaviour_weight are both zero")
+        return self
+
+    @model_validator(mode="after")
+    def _codebooks_share_the_levels(self) -> TokenizeSettings:
+        if self.levels % self.parallel:
+            raise ValueError(f"tokenize.levels ({self.levels}) is no multiple of tokenize.parallel ({self.parallel})")
         return self
 
 
@@ -189,6 +309,11 @@ class AlignSettings(Section):
     label_smoothing: Fraction = setting(0.1, "share of a target's probability spread over all codes (compact)")
     warmup: Fraction = setting(0.05, "share of the steps with rising learning rate")
     precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the forward and backward pass")
+    code_rows: Literal["projected", "random"] = setting(
+        "projected",
+        "start of the code tokens' rows: projected from the codebooks into the LLM's space, where the tokens hold a "
+        "projection (tokenize.align_weight above 0), or random",
+    )
     engine: Literal["deepspeed", "plain"] = setting(
         "deepspeed", "what computes the steps; plain torch runs on one worker alone"
     )
@@ -265,14 +390,26 @@ class Settings(Section):
     precache: PrecacheSettings = Field(PrecacheSettings(), description="top K of every user")
     serve: ServeSettings = Field(ServeSettings(), description="the HTTP service")
 
+    @model_validator(mode="after")
+    def _append_continues_another_run(self) -> Settings:
+        if self.tokenize.append and self.run.parent is None:
+            raise ValueError("tokenize.append continues the tokens of an earlier run, and run.parent names none")
+        if self.tokenize.append and self.run.parent == self.run.name:
+            raise ValueError(
+                f"run.parent and run.name are both '{self.run.name}': tokenize.append makes a new version, "
+                "in a run of its own"
+            )
+        return self
+
 
 def determining(section: Section) -> dict[str, Any]:
-    """The part of a section that changes what is computed, as plain JSON values (operational leaves left out)."""
+    """The part of a section that changes what is computed, as plain JSON values (operational, idle leaves left out)."""
     kept: dict[str, Any] = {}
+    idle = section.idle()
     dumped = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         extra = field.json_schema_extra
-        if isinstance(extra, dict) and extra.get("operational"):
+        if name in idle or (isinstance(extra, dict) and extra.get("operational")):
             continue
         value = getattr(section, name)
         kept[name] = determining(value) if isinstance(value, Section) else dumped[name]

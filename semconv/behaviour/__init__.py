@@ -1,1 +1,1 @@
-"""Collaborative models: popularity, item-to-item, SASRec."""
+"""Collaborative models: popularity, item-to-item, and the encoders SASRec, LightGCN and DCCF."""

@@ -2,8 +2,8 @@
 
 behaviour.safetensors   counts int64 (N,); item-to-item votes as CSR: votes_data float32, votes_indices int32,
                         votes_offsets int64 (N + 1)
-sasrec.safetensors      weights of SASRec
-sasrec.json             its settings, the number of items, and its training curve
+NAME.safetensors        weights of an encoder: sasrec, lightgcn, dccf, whichever were fitted
+NAME.json               its settings, the number of items, its training curve, and the point of it that was kept
 """
 
 from __future__ import annotations
@@ -13,22 +13,20 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import scipy.sparse as sp
 import torch
 from safetensors.torch import load_file, save_file
 
 from semconv.artifacts import Artifact
+from semconv.behaviour.encoders import ENCODERS, Fitted
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import Popularity
-from semconv.behaviour.protocol import BehaviourModel
-from semconv.behaviour.sasrec import Sasrec
-from semconv.behaviour.sasrec_training import Epoch
-from semconv.config import SasrecSettings
+from semconv.behaviour.protocol import BehaviourModel, Encoder
+from semconv.behaviour.training import kept
 
 COUNTED = "behaviour.safetensors"
-SASREC = "sasrec.safetensors"
-SASREC_SETTINGS = "sasrec.json"
 
 
 class Behaviour(Artifact):
@@ -58,14 +56,17 @@ class Behaviour(Artifact):
         return ItemToItem(sp.csr_array(parts, shape=(len(self.counts), len(self.counts))))
 
     @cached_property
-    def sasrec(self) -> Sasrec:
-        """SASRec, ready to score."""
-        return load_sasrec(self.path)
+    def encoders(self) -> dict[str, Encoder]:
+        """The fitted encoders by name, ready to score."""
+        return {name: load_encoder(self.path, name) for name in ENCODERS if (self.path / f"{name}.json").exists()}
 
     def models(self) -> dict[str, BehaviourModel]:
-        """Every fitted model by name: popularity, item_to_item, sasrec."""
-        fitted: tuple[BehaviourModel, ...] = (self.popularity, self.item_to_item, self.sasrec)
-        return {model.name: model for model in fitted}
+        """Every fitted model by name: popularity, item_to_item, and the encoders."""
+        return {
+            self.popularity.name: self.popularity,
+            self.item_to_item.name: self.item_to_item,
+            **self.encoders,
+        }
 
     @staticmethod
     def write(
@@ -73,11 +74,9 @@ class Behaviour(Artifact):
         *,
         counts_N: torch.Tensor,
         item_to_item: ItemToItem,
-        sasrec: Sasrec,
-        settings: SasrecSettings,
-        curve: Sequence[Epoch],
+        encoders: Sequence[Fitted],
     ) -> None:
-        """Write the fitted models; ``settings`` are those that ``sasrec`` was made with."""
+        """Write the fitted models."""
         votes = item_to_item.votes_NN
         counted = {
             "counts": counts_N,
@@ -86,18 +85,33 @@ class Behaviour(Artifact):
             "votes_offsets": torch.from_numpy(votes.indptr).long(),
         }
         save_file(counted, folder / COUNTED)
-        save_file({name: value.cpu().contiguous() for name, value in sasrec.state_dict().items()}, folder / SASREC)
-        description = {
-            "settings": settings.model_dump(mode="json"),
-            "n_items": sasrec.n_items,
-            "curve": [asdict(epoch) for epoch in curve],
-        }
-        (folder / SASREC_SETTINGS).write_text(json.dumps(description, indent=2) + "\n")
+        for encoder in encoders:
+            _write_encoder(folder, encoder)
 
 
-def load_sasrec(folder: Path) -> Sasrec:
-    """The SASRec that `Behaviour.write` left in ``folder``, published or not, in evaluation mode."""
-    description = json.loads((folder / SASREC_SETTINGS).read_text())
-    model = Sasrec(description["n_items"], SasrecSettings(**description["settings"]))
-    model.load_state_dict(load_file(folder / SASREC))
+def load_encoder(folder: Path, name: str) -> Encoder:
+    """The encoder that `Behaviour.write` left in ``folder``, published or not, in evaluation mode, on the CPU."""
+    description = read_description(folder, name)
+    kind = ENCODERS[name]
+    model = kind.empty(description["n_items"], kind.settings(**description["settings"]))
+    model.load_state_dict(load_file(folder / f"{name}.safetensors"))
     return model.eval()
+
+
+def read_description(folder: Path, name: str) -> dict[str, Any]:
+    """``NAME.json`` of an encoder in ``folder``."""
+    description: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return description
+
+
+def _write_encoder(folder: Path, fitted: Fitted) -> None:
+    model, curve = fitted.model, fitted.curve
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / f"{model.name}.safetensors")
+    description = {
+        "settings": fitted.settings.model_dump(mode="json"),
+        "n_items": model.n_items,
+        "kept": asdict(kept(curve)) if curve else None,
+        "curve": [asdict(epoch) for epoch in curve],
+    }
+    (folder / f"{model.name}.json").write_text(json.dumps(description, indent=2) + "\n")

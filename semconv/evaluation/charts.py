@@ -140,6 +140,49 @@ def bar_chart(title: str, bars: Sequence[tuple[str, float, str]], *, width: int 
     return _svg(title, said, width, step * len(bars) + 8, parts)
 
 
+def area_chart(
+    title: str, values: Sequence[float], *, even: float, x_label: str, size: tuple[int, int] = (520, 220)
+) -> str:
+    """Values in the order given as steps of equal width from zero, with a line at the height ``even``."""
+    width, height = size
+    left, right, top, bottom = 52, width - 20, 14, height - 42
+    up = ticks(0.0, max([*values, even]))
+    wide = (right - left) / max(len(values), 1)
+
+    def at(value: float) -> float:
+        return bottom - (bottom - top) * value / up[-1]
+
+    parts = []
+    for value in up:
+        parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{at(value):.1f}" y2="{at(value):.1f}"/>')
+        parts.append(_text("tick", left - 8, at(value) + 4, tick_text(value, up), "end"))
+    steps = "".join(f"V{at(value):.1f}H{left + wide * (place + 1):.1f}" for place, value in enumerate(values))
+    parts += [
+        f'<path class="bar" d="M{left} {bottom}{steps}V{bottom}Z"/>',
+        f'<line class="range generative" x1="{left}" x2="{right}" y1="{at(even):.1f}" y2="{at(even):.1f}"/>',
+        _text("tick", left, bottom + 18, "1", "start"),
+        _text("tick", right, bottom + 18, f"{len(values):,}", "end"),
+        _text("axis", (left + right) / 2, height - 6, x_label, "middle"),
+    ]
+    said = f"from {max(values, default=0):.4g} down to {min(values, default=0):.4g}; even would be {even:.4g}"
+    return _svg(title, said, width, height, parts)
+
+
+def scatter_chart(title: str, groups: Sequence[Sequence[tuple[float, float]]], *, size: int = 520) -> str:
+    """Points within -1 .. 1 on both axes, each group in a colour of its own; neighbouring groups differ most."""
+    reach = size / 2 - 6
+    parts = []
+    for number, points in enumerate(groups):
+        # By the golden angle no two of the first hundreds of hues come close to one another soon.
+        hue, light = number * 137.508 % 360, (42, 54, 66)[number % 3]
+        dots = "".join(
+            f'<circle cx="{size / 2 + x * reach:.1f}" cy="{size / 2 - y * reach:.1f}" r="2.4"/>' for x, y in points
+        )
+        parts.append(f'<g fill="hsl({hue:.0f} 62% {light}%)" fill-opacity="0.85">{dots}</g>')
+    said = f"{sum(map(len, groups))} points in {len(groups)} colours"
+    return _svg(title, said, size, size, parts)
+
+
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Places as near to the ``wanted`` ones as a least ``gap`` allows, within low .. high where all fit."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])

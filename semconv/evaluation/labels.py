@@ -13,6 +13,7 @@ _SYSTEMS: dict[str, tuple[str, Family]] = {
     "item_to_item_tuned": ("Item-to-item, tuned", "collaborative"),
     "text_neighbours": ("Text neighbours", "collaborative"),
     "sasrec": ("SASRec", "collaborative"),
+    "lightgcn": ("LightGCN", "collaborative"),
     "dccf": ("DCCF", "collaborative"),
     "generative_compact": ("Generative, compact", "generative"),
     "generative_tokens": ("Generative, tokens", "generative"),

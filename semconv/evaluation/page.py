@@ -8,15 +8,14 @@ from html import escape
 from semconv.evaluation.about import About
 from semconv.evaluation.charts import Dots, Line, bar_chart, dot_chart, line_chart
 from semconv.evaluation.examples import Example
+from semconv.evaluation.html import details, document, facts_table, figure
 from semconv.evaluation.labels import metric_label, system_family, system_label
 from semconv.evaluation.rankings import FILTERS, Filter
 from semconv.evaluation.results import Result
-from semconv.evaluation.style import STYLE
 from semconv.evaluation.tables import FILTER_WORDS, shown_metrics
 
 HISTORY_SHOWN = 8
 DASHES = ("", "second", "third", "fourth")
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(result: Result, about: About, examples: Sequence[Example]) -> str:
@@ -30,14 +29,7 @@ def page(result: Result, about: About, examples: Sequence[Example]) -> str:
         _users(examples),
         _run(result, about),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f"<title>Evaluation of {escape(about.run)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(section for section in sections if section)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return document(f"Evaluation of {about.run}", sections)
 
 
 def looks(systems: Iterable[str]) -> dict[str, str]:
@@ -87,7 +79,7 @@ def _lead(result: Result) -> str:
 def _systems(result: Result) -> str:
     look = looks(result.systems)
     charts = "".join(
-        _figure(
+        figure(
             f"<strong>{metric_label(metric)}</strong>, with 95% interval",
             dot_chart(
                 metric_label(metric),
@@ -138,7 +130,7 @@ def _table(result: Result, kind: Filter) -> str:
 def _curves(result: Result) -> str:
     look = looks(result.systems)
     charts = "".join(
-        _figure(
+        figure(
             f"<strong>{FILTER_WORDS[kind].capitalize()}</strong>: share of users whose item is among the first k",
             line_chart(
                 f"Recall at k, {FILTER_WORDS[kind]}",
@@ -166,7 +158,7 @@ def _training(about: About) -> str:
         chart = line_chart(
             what, [Line(f"{points[-1][1]:.4g}", points, "generative")], x_label=across, from_zero="loss" not in metric
         )
-        charts.append(_figure(f"<strong>{escape(what[0].upper() + what[1:])}</strong>", chart))
+        charts.append(figure(f"<strong>{escape(what[0].upper() + what[1:])}</strong>", chart))
     if not charts:
         return ""
     return f'<h2>How the model learned</h2><div class="pair">{"".join(charts)}</div>'
@@ -177,7 +169,7 @@ def _stages(about: About) -> str:
         return ""
     bars = [(stage, seconds, _duration(seconds)) for stage, seconds in about.stage_seconds.items()]
     total = _duration(sum(about.stage_seconds.values()))
-    chart = _figure(f"<strong>Time of each stage</strong>, {total} in all", bar_chart("Time of each stage", bars))
+    chart = figure(f"<strong>Time of each stage</strong>, {total} in all", bar_chart("Time of each stage", bars))
     return f'<h2>What it took</h2><div class="pair">{chart}</div>'
 
 
@@ -215,28 +207,11 @@ def _run(result: Result, about: About) -> str:
     facts = [("seed", str(result.seed)), *((name, f"{value:,}") for name, value in about.counts.items())]
     return (
         "<h2>What was run</h2>"
-        + _facts(facts)
-        + _details("Fingerprints", [("all of it", about.fingerprint), *about.fingerprints.items()])
-        + _details("Settings", [(name, "none" if v is None else str(v)) for name, v in about.settings.items()])
-        + _details("Versions", list(about.versions.items()))
+        + facts_table(facts)
+        + details("Fingerprints", [("all of it", about.fingerprint), *about.fingerprints.items()])
+        + details("Settings", [(name, "none" if v is None else str(v)) for name, v in about.settings.items()])
+        + details("Versions", list(about.versions.items()))
     )
-
-
-def _details(title: str, facts: Sequence[tuple[str, str]]) -> str:
-    return f"<details><summary>{escape(title)}</summary>{_facts(facts, code=True)}</details>"
-
-
-def _facts(facts: Sequence[tuple[str, str]], *, code: bool = False) -> str:
-    wrap = ("<code>", "</code>") if code else ("", "")
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{wrap[0]}{escape(value)}{wrap[1]}</td></tr>'
-        for name, value in facts
-    )
-    return f'<div class="wide"><table class="facts"><tbody>{rows}</tbody></table></div>'
-
-
-def _figure(caption: str, chart: str) -> str:
-    return f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"
 
 
 def _range(low: float, high: float) -> str:

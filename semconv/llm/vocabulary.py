@@ -16,7 +16,7 @@ from tokenizers import AddedToken
 from semconv.artifacts.ragged import Int32, Int64
 from semconv.errors import ArtifactError
 
-_LEVELS = "abcdefgh"
+_LEVELS = "abcdefghi"
 
 
 def code_token(level: int, code: int) -> str:
@@ -24,11 +24,16 @@ def code_token(level: int, code: int) -> str:
     return f"<{_LEVELS[level]}_{code}>"
 
 
-def add_code_tokens(tokenizer: Any, model: Any, levels: int, codes: int) -> None:
+def add_code_tokens(
+    tokenizer: Any, model: Any, levels: int, codes: int, meanings_LCD: torch.Tensor | None = None
+) -> None:
     """Add a token for every code of every level, and rows for them to the model's embedding.
 
-    New rows are drawn with the mean and spread of the old ones, so that they look like tokens from the start.
-    Raises `ArtifactError` when the vocabulary already holds such tokens.
+    New rows are drawn with the mean and spread of the old ones, so that they look like tokens from the start. With
+    ``meanings_LCD``, directions in the embedding's space (`projected_codes`), they lie that way from the mean of the
+    old rows, each level as far on average as the old rows do; levels after the last that has directions stay drawn.
+    Raises `ArtifactError` when the vocabulary already holds such tokens, and on directions of another width than the
+    model's.
     """
     names = [code_token(level, code) for level in range(levels) for code in range(codes)]
     taken = sorted(set(names) & tokenizer.get_vocab().keys())
@@ -46,10 +51,29 @@ def add_code_tokens(tokenizer: Any, model: Any, levels: int, codes: int) -> None
     tables = [model.get_input_embeddings().weight]
     if head is not None and head.weight is not tables[0]:
         tables.append(head.weight)
+    if meanings_LCD is not None and (
+        len(meanings_LCD) > levels or meanings_LCD.shape[1:] != (codes, tables[0].shape[1])
+    ):
+        raise ArtifactError(
+            f"The tokens hold directions of shape {tuple(meanings_LCD.shape)} for {levels} levels of {codes} codes and "
+            f"a model of width {tables[0].shape[1]}",
+            "Redo the stage tokenize with this base model, or set align.code_rows to random",
+        )
     with torch.no_grad():
         for table_VD in tables:
             old_VD = table_VD[: int(rows.min())]
-            table_VD[rows] = old_VD.mean(0) + old_VD.std(0) * torch.randn(len(rows), table_VD.shape[1])
+            known = 0 if meanings_LCD is None else len(meanings_LCD) * codes
+            new_RD = old_VD.std(0) * torch.randn(len(rows) - known, table_VD.shape[1])
+            if meanings_LCD is not None:
+                new_RD = torch.cat([spread_like(meanings_LCD, old_VD).flatten(0, 1), new_RD])
+            table_VD[rows] = old_VD.mean(0) + new_RD
+
+
+def spread_like(meanings_LCD: torch.Tensor, old_VD: torch.Tensor) -> torch.Tensor:
+    """The directions of each level, scaled to the root mean square distance of the old rows from their mean."""
+    wanted = (old_VD - old_VD.mean(0)).square().sum(1).mean().sqrt()
+    found_L11 = meanings_LCD.square().sum(2).mean(1).sqrt()[:, None, None]
+    return meanings_LCD * (wanted / found_L11.clamp(min=torch.finfo(torch.float32).tiny))
 
 
 def code_ids(tokenizer: Any, levels: int, codes: int) -> Int64:

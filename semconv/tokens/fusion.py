@@ -1,4 +1,7 @@
-"""Text and behaviour in one space: each modality whitened, scaled to the same energy, weighted, and set side by side.
+"""Text and behaviour in one space: each modality's components partly whitened, scaled to one energy, weighted, joined.
+
+Whitened whole, the last component says as much as the first, and neighbours in the vectors are none any more; not
+whitened, few components drown the rest. In between, a component keeps a power of its variance.
 
 An item that lacks a modality would, as zeros, look like every other item that lacks it. It gets instead what a ridge
 regression, fitted on the items that have both, predicts from the modality it has. An item with neither is placed at
@@ -22,14 +25,21 @@ RIDGE = 0.1
 _SMALLEST = 1e-6
 """Components with less than this share of the largest variance are noise of arithmetic, not directions."""
 
+_RESOLUTION = 1e-12
+"""Variance below this share of the mean square is float32 rounding of a constant, squared."""
+
+_BLOCK = 65_536
+"""Rows that are held in double precision at a time."""
+
 
 @dataclass(frozen=True)
 class Modality:
-    """Vectors float32 (N, D), whether an item has one (bool (N)), and the weight of the modality."""
+    """Vectors float32 (N, D), whether an item has one (bool (N)), the weight of the modality, components kept."""
 
     vectors: torch.Tensor
     has: torch.Tensor
     weight: float
+    components: int = 64
 
 
 @dataclass(frozen=True)
@@ -40,16 +50,27 @@ class Projection:
     matrix_DP: torch.Tensor
 
     @classmethod
-    def fit(cls, vectors_ND: torch.Tensor, components: int) -> Projection:
-        """PCA whitening of the rows; fewer components where the rows span less."""
-        rows_ND = vectors_ND.double()
-        mean_D = rows_ND.mean(dim=0)
-        centred_ND = rows_ND - mean_D
-        variances_D, axes_DD = torch.linalg.eigh(centred_ND.T @ centred_ND / len(rows_ND))
+    def fit(cls, vectors_ND: torch.Tensor, components: int, whiten: float) -> Projection:
+        """Principal components of the rows, their variances to the power of 1 - ``whiten``; fewer where rows span less.
+
+        Rows that are all the same span nothing: one component is kept then, and it is zero for every item.
+        """
+        mean_D = torch.stack([b.double().sum(dim=0) for b in torch.split(vectors_ND, _BLOCK)]).sum(dim=0) / len(
+            vectors_ND
+        )
+        covariance_DD = torch.zeros(len(mean_D), len(mean_D), dtype=torch.float64)
+        for block_BD in torch.split(vectors_ND, _BLOCK):
+            centred_BD = block_BD.double() - mean_D
+            covariance_DD += centred_BD.T @ centred_BD / len(vectors_ND)
+        variances_D, axes_DD = torch.linalg.eigh(covariance_DD)
         variances_D, axes_DD = variances_D.flip(0), axes_DD.flip(1)
-        kept = min(components, int((variances_D > _SMALLEST * variances_D[0]).sum()))
-        scale = (variances_D[:kept] * max(kept, 1)).rsqrt()
-        return cls(mean_D.float(), (axes_DD[:, :kept] * scale).float())
+        total = variances_D.clamp(min=0).sum() + mean_D.square().sum()
+        real_D = (variances_D > _SMALLEST * variances_D[0]) & (variances_D > _RESOLUTION * total)
+        kept = max(min(components, int(real_D.sum())), 1)
+        powers_P = torch.where(real_D[:kept], variances_D[:kept], 1.0) ** (1.0 - whiten)
+        energy = powers_P[real_D[:kept]].sum().clamp(min=1e-300)
+        scale_P = torch.where(real_D[:kept], (powers_P / variances_D[:kept] / energy).sqrt(), 0.0)
+        return cls(mean_D.float(), (axes_DD[:, :kept] * scale_P).float())
 
     def __call__(self, vectors_ND: torch.Tensor) -> torch.Tensor:
         """Float32 (N, P)."""
@@ -65,10 +86,11 @@ class Fusion:
     predictors: Mapping[str, torch.Tensor]
 
     @classmethod
-    def fit(cls, modalities: Mapping[str, Modality], components: int) -> Fusion:
+    def fit(cls, modalities: Mapping[str, Modality], whiten: float) -> Fusion:
         """Fit on the items that have the modality; modalities of weight zero, or that no item has, are left out.
 
-        Raises `ArtifactError` on values that are not finite, and when nothing is left to fuse.
+        ``whiten``: 1 makes the components of a modality equally strong, 0 leaves them as they are. Raises
+        `ArtifactError` on values that are not finite, and when nothing is left to fuse.
         """
         for name, modality in modalities.items():
             check_finite(name, modality.vectors)
@@ -78,7 +100,7 @@ class Fusion:
                 "No item has a vector of any modality with a positive weight",
                 "Give the items titles or interactions, or weigh the modality they have",
             )
-        projections = {name: Projection.fit(m.vectors[m.has], components) for name, m in used.items()}
+        projections = {name: Projection.fit(m.vectors[m.has], m.components, whiten) for name, m in used.items()}
         predictors: dict[str, torch.Tensor] = {}
         if len(used) == 2:
             both = torch.stack([m.has for m in used.values()]).all(dim=0)
@@ -102,6 +124,11 @@ class Fusion:
                 guess = (blocks[other] @ self.predictors[name]).masked_fill(~modalities[other].has[:, None], 0.0)
             fused.append(torch.where(has_N1, blocks[name], guess) * weight)
         return torch.cat(fused, dim=1)
+
+    def columns(self, factors: Mapping[str, float]) -> torch.Tensor:
+        """A factor for each column of the fused vectors, float32 (F): its modality's, or 1 where none is given."""
+        widths = {name: projection.matrix_DP.shape[1] for name, projection in self.projections.items()}
+        return torch.cat([torch.full((widths[name],), factors.get(name, 1.0)) for name in self.weights])
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything that is needed to fuse a new item, under names that start with ``fusion.``."""

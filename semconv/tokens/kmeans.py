@@ -18,7 +18,11 @@ import torch
 SEEDING_SAMPLE = 262_144
 """Points that the bisection looks at, at most."""
 POWER_ITERATIONS = 8
+REVIVALS = 20
+"""Rounds of `revive`, at most; a round moves every dead centroid, so that two or three do."""
 BLOCK = 65_536
+_MET = 1e-6
+"""A point nearer to its centroid than this share of the largest squared norm is met exactly, but for rounding."""
 
 
 def fit_kmeans(
@@ -50,11 +54,17 @@ def fit_kmeans(
     return centroids_CD
 
 
-def assign(points_ND: torch.Tensor, centroids_CD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Nearest centroid of every point, int64 (N,), the first of equals, and the squared distance, float32 (N,)."""
+def assign(
+    points_ND: torch.Tensor, centroids_CD: torch.Tensor, prices_C: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Nearest centroid of every point, int64 (N,), the first of equals, and the squared distance, float32 (N,).
+
+    With ``prices_C`` the one of least squared distance plus price, and that sum.
+    """
     nearest, errors = [], []
     for block_BD in torch.split(points_ND, BLOCK):
-        least = squared_distances(block_BD, centroids_CD).min(dim=1)
+        costs_BC = squared_distances(block_BD, centroids_CD)
+        least = (costs_BC if prices_C is None else costs_BC + prices_C).min(dim=1)
         nearest.append(least.indices)
         errors.append(least.values)
     return torch.cat(nearest), torch.cat(errors)
@@ -101,9 +111,28 @@ def _side(points_SD: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return centred_SD @ direction_D > 0
 
 
+def revive(points_ND: torch.Tensor, centroids_CD: torch.Tensor) -> torch.Tensor:
+    """Centroids (C, D) of which each is the nearest of some point, as far as there are distinct points for it.
+
+    A centroid nobody is nearest to moves onto the point farthest from its own, until there is none, or no such point.
+    """
+    centroids_CD = centroids_CD.clone()
+    for _ in range(REVIVALS):
+        nearest_N, errors_N = assign(points_ND, centroids_CD)
+        alive_C = torch.bincount(nearest_N, minlength=len(centroids_CD)) > 0
+        if bool(alive_C.all()) or float(errors_N.max()) <= _MET * float(points_ND.square().sum(dim=1).max()):
+            break
+        _revive(centroids_CD, alive_C, points_ND, errors_N)
+    return centroids_CD
+
+
 def _revive(centroids_CD: torch.Tensor, alive_C: torch.Tensor, points_ND: torch.Tensor, errors_N: torch.Tensor) -> None:
-    """Move dead centroids, in place, onto the worst represented points, one each."""
+    """Move dead centroids, in place, onto the worst represented points, one each; of equal errors onto the first."""
     dead = (~alive_C).nonzero().flatten()
-    worst = torch.sort(errors_N, descending=True, stable=True).indices[: len(dead)]
-    worst = worst[errors_N[worst] > 0]
+    if not len(dead):
+        return
+    falling_N, order_N = torch.sort(errors_N, descending=True, stable=True)
+    # Points of one error are most often one point many times over, which takes one centroid.
+    new_N = torch.cat([torch.ones(1, dtype=torch.bool), falling_N[1:] != falling_N[:-1]])
+    worst = order_N[new_N & (falling_N > 0)][: len(dead)]
     centroids_CD[dead[: len(worst)]] = points_ND[worst]

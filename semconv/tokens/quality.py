@@ -1,6 +1,6 @@
 """How good an index of item codes is: whether it tells items apart, uses its codes, and keeps the vectors.
 
-Legend: N items, L levels, C codes per level.
+Legend: N items, n of them with a vector, D width, L levels, C codes per level.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from semconv.artifacts.ragged import Int32
+from semconv.tokens.prefixes import prefix_ids
 from semconv.tokens.quantizer import Quantizer
 
 
@@ -18,38 +20,55 @@ def quality_report(
 ) -> dict[str, Any]:
     """The report that is stored with the codes; ``nearest_NL`` are the codes before collisions were resolved.
 
-    ``unique_tuples`` counts distinct code tuples; ``collision_rate`` is the share of items that share theirs;
-    ``usage`` the share of a level's codes that some item has; ``perplexity`` the exponential of the entropy of a
-    level's codes (C when all are equally common); ``error`` the squared reconstruction error over the variance of
-    the vectors; ``error_by_level`` that of the first 1, 2, .. L levels of the nearest codes.
+    Besides `code_figures`: ``error`` the squared reconstruction error over the variance of the vectors;
+    ``error_by_level`` that of the first 1, 2, .. L levels of the nearest codes. Of a level that tells collisions
+    apart and stands for nothing (``codes_NL`` one wider than ``nearest_NL``) only `code_figures` speak.
     """
-    levels, codes = quantizer.codebooks.shape[:2]
+    coded_NL = codes_NL[:, : nearest_NL.shape[1]]
+    return {
+        **code_figures(codes_NL, quantizer.codebooks.shape[1]),
+        "collision_rate_before": collision_rate(nearest_NL),
+        "reassigned": int((coded_NL != nearest_NL).any(dim=1).sum()),
+        "error": _relative_error(vectors_ND, quantizer.decode(coded_NL)),
+        "error_before": _relative_error(vectors_ND, quantizer.decode(nearest_NL)),
+        "error_by_level": [
+            _relative_error(vectors_ND, quantizer.decode(nearest_NL[:, :length]))
+            for length in range(1, nearest_NL.shape[1] + 1)
+        ],
+    }
+
+
+def code_figures(codes_NL: torch.Tensor, codes: int) -> dict[str, Any]:
+    """What codes say without anything else: shape, collisions, and how evenly each level uses its codes.
+
+    ``unique_tuples`` counts distinct code tuples; ``collision_rate`` is the share of items that share theirs. By
+    level: ``usage`` the share of the codes that some item has; ``perplexity`` the exponential of the entropy of the
+    codes (C when all are equally common); ``balance`` that over C; ``largest`` the share of items with the most
+    common code (1 / C when all are equally common).
+    """
     return {
         "items": len(codes_NL),
-        "levels": levels,
+        "levels": codes_NL.shape[1],
         "codes": codes,
         "unique_tuples": unique_tuples(codes_NL),
         "collision_rate": collision_rate(codes_NL),
-        "collision_rate_before": collision_rate(nearest_NL),
-        "reassigned": int((codes_NL != nearest_NL).any(dim=1).sum()),
         "usage": [usage(codes_N, codes) for codes_N in codes_NL.T],
         "perplexity": [perplexity(codes_N) for codes_N in codes_NL.T],
-        "error": _relative_error(vectors_ND, quantizer.decode(codes_NL)),
-        "error_before": _relative_error(vectors_ND, quantizer.decode(nearest_NL)),
-        "error_by_level": _error_by_level(quantizer, vectors_ND, nearest_NL),
+        "balance": [perplexity(codes_N) / codes for codes_N in codes_NL.T],
+        "largest": [int(torch.bincount(codes_N).max()) / len(codes_N) for codes_N in codes_NL.T],
     }
 
 
 def unique_tuples(codes_NL: torch.Tensor) -> int:
     """Distinct rows."""
-    return len(np.unique(codes_NL.numpy(), axis=0))
+    return int(prefix_ids(codes_NL.numpy(), codes_NL.shape[1]).max(initial=-1)) + 1
 
 
 def collision_rate(codes_NL: torch.Tensor) -> float:
     """Share of the items whose tuple another item has too."""
     if not len(codes_NL):
         return 0.0
-    _, counts = np.unique(codes_NL.numpy(), axis=0, return_counts=True)
+    counts = np.bincount(prefix_ids(codes_NL.numpy(), codes_NL.shape[1]))
     return float(counts[counts > 1].sum() / len(codes_NL))
 
 
@@ -64,13 +83,21 @@ def perplexity(codes_N: torch.Tensor) -> float:
     return float(torch.exp(torch.special.entr(shares).sum()))
 
 
-def _error_by_level(quantizer: Quantizer, vectors_ND: torch.Tensor, codes_NL: torch.Tensor) -> list[float]:
-    rebuilt_ND = torch.zeros_like(vectors_ND)
-    errors = []
-    for codebook_CD, codes_N in zip(quantizer.codebooks, codes_NL.T, strict=True):
-        rebuilt_ND = rebuilt_ND + codebook_CD[codes_N]
-        errors.append(_relative_error(vectors_ND, rebuilt_ND))
-    return errors
+def prefix_errors(vectors_nD: torch.Tensor, codes_nL: Int32) -> list[float]:
+    """Squared distance to the mean of all items with the same 1, 2, .. L first codes, over that to the mean of all.
+
+    What a quantizer's reconstruction error is, for codes whose quantizer is not known. It falls to zero as prefixes
+    come to have one item each, whatever the codes; so compare indexes by their first lengths.
+    """
+    found = []
+    for length in range(1, codes_nL.shape[1] + 1):
+        ids_n = torch.from_numpy(prefix_ids(codes_nL, length))
+        sizes = torch.bincount(ids_n)
+        sums = torch.zeros(len(sizes), vectors_nD.shape[1], dtype=torch.float64).index_add_(
+            0, ids_n, vectors_nD.double()
+        )
+        found.append(_relative_error(vectors_nD, (sums / sizes[:, None])[ids_n].float()))
+    return found
 
 
 def _relative_error(vectors_ND: torch.Tensor, rebuilt_ND: torch.Tensor) -> float:

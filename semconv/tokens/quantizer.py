@@ -1,6 +1,6 @@
 """What a quantizer is to the rest of semconv: vectors to tuples of codes, and back.
 
-Legend: N items, D width of a vector, L levels, C codes per level.
+Legend: N items, D width of a vector, L levels, C codes per level, Z width of the space that is quantised.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ class Quantizer(Protocol):
 
     @property
     def codebooks(self) -> torch.Tensor:
-        """Float32 (L, C, D)."""
+        """Float32 (L, C, Z); the codes of an item add up to its point in the quantised space."""
+        ...
+
+    def latents(self, vectors_ND: torch.Tensor) -> torch.Tensor:
+        """The points of the quantised space that codes approximate, float32 (N, Z)."""
         ...
 
     def encode(self, vectors_ND: torch.Tensor) -> torch.Tensor:
@@ -23,11 +27,12 @@ class Quantizer(Protocol):
         ...
 
     def decode(self, codes_NL: torch.Tensor) -> torch.Tensor:
-        """What the codes stand for, float32 (N, D)."""
+        """What the codes stand for, float32 (N, D); of fewer columns, what the first levels say alone."""
         ...
 
     def last_level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor) -> torch.Tensor:
-        """Squared error of every vector under each code of the last level, its other codes kept: float32 (N, C)."""
+        """Squared error, in the quantised space, of every vector under each code of the last level, its other codes
+        kept: float32 (N, C)."""
         ...
 
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -28,6 +28,7 @@ from semconv.llm.load import context_of, load_backbone, load_causal, load_tokeni
 from semconv.llm.packed_causal import PackedCausal, pack_texts
 from semconv.llm.trie import catalogue_mark
 from semconv.llm.vocabulary import PlainText, add_code_tokens, code_ids
+from semconv.tokens.contrast import projected_codes
 from semconv.training.job import EngineChoice, Job
 from semconv.training.loop import Plan, Trained
 from semconv.training.plain import put_weights
@@ -102,7 +103,8 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         tokenizer = load_tokenizer(inputs.base.path)
         model = load_causal(inputs.base.path, tokenizer)
         torch.manual_seed(seed)
-        add_code_tokens(tokenizer, model, levels, codes)
+        meanings_LCD = projected_codes(inputs.tokens.quantizer) if settings.code_rows == "projected" else None
+        add_code_tokens(tokenizer, model, levels, codes, meanings_LCD)
         return tokenizer, model
 
     tokenizer, model = spoken()

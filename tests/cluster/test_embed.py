@@ -47,10 +47,26 @@ def test_behaviour_is_that_of_the_fitted_model_and_unknown_without_training(run:
     assert torch.equal(vectors.has_behaviour, counts > 0)
     assert not vectors.has_behaviour.all()
     assert vectors.behaviour[~vectors.has_behaviour].abs().sum() == 0
-    known = behaviour.sasrec.item_vectors.detach()[vectors.has_behaviour]
+    known = behaviour.encoders["sasrec"].item_vectors.detach()[vectors.has_behaviour]
     assert torch.equal(vectors.behaviour[vectors.has_behaviour], known)
     for model in behaviour.models().values():
         assert model.scores(list(corpus.split("test").histories)[:3]).shape == (3, corpus.n_items)
+
+
+def test_the_chosen_encoder_gives_the_vectors_and_every_fitted_one_is_kept_and_told(
+    tiny_settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = changed(tiny_settings, tmp_path, behaviour="dccf", also=("lightgcn", "dccf"))
+    run_stages(settings, (ingest.STAGE, embed.STAGE))
+    run = Run(settings.run.root, settings.run.name)
+    vectors, behaviour = ItemVectors.open(run.artifact("vectors")), Behaviour.open(run.artifact("behaviour"))
+    assert list(behaviour.models()) == ["popularity", "item_to_item", "lightgcn", "dccf"]
+    known = behaviour.encoders["dccf"].item_vectors[vectors.has_behaviour]
+    assert torch.equal(vectors.behaviour[vectors.has_behaviour], known)
+    told = capfd.readouterr().out
+    for name in ("lightgcn", "dccf"):
+        point = behaviour.manifest.counts["valid"][name]
+        assert f"{name} recall@10 {point['recall_at_10']:.4f} ndcg@10 {point['ndcg_at_10']:.4f}, valid" in told
 
 
 def test_both_artifacts_descend_from_the_corpus(run: Run) -> None:

@@ -67,6 +67,16 @@ def test_an_error_names_the_place_the_value_came_from(tmp_path: Path) -> None:
         load_settings(["--config", str(file), "--align.learning_rate", "slow"])
 
 
+def test_append_is_a_flag_for_short_and_needs_another_run_to_continue() -> None:
+    settings = load_settings(["--append", "--run.parent", "april", "--run.name", "may"])
+    assert (settings.tokenize.append, settings.run.parent) == (True, "april")
+    with pytest.raises(SettingError, match=r"run\.parent names none"):
+        load_settings(["--append"])
+    with pytest.raises(SettingError, match=r"run\.parent and run\.name are both 'may'"):
+        load_settings(["--append", "--run.parent", "may", "--run.name", "may"])
+    assert not load_settings(["--run.parent", "april"]).tokenize.append
+
+
 @pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden", ""])
 def test_a_run_name_cannot_leave_its_root(name: str) -> None:
     with pytest.raises(SettingError, match=r"run\.name"):
@@ -88,6 +98,7 @@ def test_help_lists_every_setting_with_meaning_and_default() -> None:
     folded = " ".join(shown.split())
     for name in setting_names():
         assert f"--{name}" in folded, name
+    assert "--append" in folded
     section, leaf = Settings.model_fields["align"].default, "learning_rate"
     assert type(section).model_fields[leaf].description in folded
     assert f"(default: {getattr(section, leaf)})" in folded

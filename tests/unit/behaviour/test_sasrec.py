@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from semconv.artifacts import Ragged, Split, finish, staging
-from semconv.behaviour.item_to_item import ItemToItem
+from semconv.artifacts import Ragged, Split
 from semconv.behaviour.ordering import top_k
 from semconv.behaviour.popularity import Popularity, training_counts
 from semconv.behaviour.sasrec import Sasrec
-from semconv.behaviour.sasrec_training import fit_sasrec, ndcg_at_10
-from semconv.behaviour.store import Behaviour
+from semconv.behaviour.sasrec_training import fit_sasrec
+from semconv.behaviour.training import kept, validate
 from semconv.config import SasrecSettings
 from tests.unit.behaviour.conftest import CorpusMaker
 
@@ -70,7 +66,8 @@ def test_it_learns_an_order_that_popularity_cannot_know(make_corpus: CorpusMaker
     popular, _ = top_k(Popularity(counts).scores(rows), 1, counts, rows)
     assert (guessed[:, 0] == test.targets).mean() > 0.9
     assert (popular[:, 0] == test.targets).mean() < 0.4
-    assert ndcg_at_10(fitted, corpus.split("valid")) == max(point.ndcg_at_10 or 0.0 for point in curve)
+    assert validate(fitted, corpus.split("valid")) == (kept(curve).recall_at_10, kept(curve).ndcg_at_10)
+    assert kept(curve).ndcg_at_10 == max(point.ndcg_at_10 or 0.0 for point in curve)
 
 
 def test_the_same_seed_gives_the_same_weights(make_corpus: CorpusMaker) -> None:
@@ -114,30 +111,6 @@ def test_held_out_items_change_no_weight(make_corpus: CorpusMaker) -> None:
 def test_without_validation_users_the_last_epoch_stays() -> None:
     nobody = Split(np.zeros(0, np.int64), Ragged.of([]), np.zeros(0, np.int32))
     _, curve = fit_sasrec(Ragged.of(cycles(6, 12, 5)), 6, nobody, SMALL, seed=1)
-    assert [point.ndcg_at_10 for point in curve] == [None, None]
+    assert [(point.recall_at_10, point.ndcg_at_10) for point in curve] == [(None, None)] * 2
+    assert kept(curve) == curve[-1]
     assert curve[1].loss < curve[0].loss
-
-
-def test_models_come_back_from_disk_as_they_were(make_corpus: CorpusMaker, tmp_path: Path) -> None:
-    corpus = make_corpus(cycles(9, 20, 6), 9)
-    training = corpus.training()
-    fitted, curve = fit_sasrec(training, 9, corpus.split("valid"), SMALL, seed=1)
-    counter = ItemToItem.fit(training, 9)
-    with staging(tmp_path / "behaviour") as folder:
-        Behaviour.write(
-            folder,
-            counts_N=training_counts(training, 9),
-            item_to_item=counter,
-            sasrec=fitted,
-            settings=SMALL,
-            curve=curve,
-        )
-        finish(folder, "behaviour", settings={}, inputs={"corpus": corpus}, counts={}, request="", seconds=0)
-    stored = Behaviour.open(tmp_path / "behaviour")
-    rows = histories([1, 2], [], [8])
-    models = stored.models()
-    assert list(models) == ["popularity", "item_to_item", "sasrec"]
-    assert torch.equal(models["sasrec"].scores(rows), fitted.scores(rows))
-    assert torch.equal(models["item_to_item"].scores(rows), counter.scores(rows))
-    assert torch.equal(models["popularity"].scores(rows)[0], stored.counts.float())
-    assert len(json.loads((stored.path / "sasrec.json").read_text())["curve"]) == len(curve)

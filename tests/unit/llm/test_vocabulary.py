@@ -40,6 +40,36 @@ def test_every_code_has_a_token_and_a_row(spoken: tuple[Any, Any]) -> None:
     assert answer.shape[-1] == len(tokenizer)
 
 
+def test_rows_lie_where_the_codes_point_as_far_out_as_other_tokens() -> None:
+    tokenizer = train_tokenizer(["soap and cream", "night oil"], BASE.vocab_size)
+    model = small_model(BASE, tokenizer, 0)
+    old = model.get_input_embeddings().weight.detach().clone()
+    meanings = (
+        torch.randn(3, 4, 16, generator=torch.Generator().manual_seed(1))
+        * torch.tensor([9.0, 1e-3, 1.0])[:, None, None]
+    )
+    with pytest.raises(ArtifactError, match=r"shape \(3, 4, 8\) for 3 levels of 4 codes and a model of width 16"):
+        add_code_tokens(tokenizer, model, 3, 4, meanings[:, :, :8])
+    tokenizer = train_tokenizer(["soap and cream", "night oil"], BASE.vocab_size)
+    add_code_tokens(tokenizer, model, 3, 4, meanings)
+    rows = model.get_input_embeddings().weight.detach()[torch.as_tensor(code_ids(tokenizer, 3, 4))] - old.mean(0)
+    torch.testing.assert_close(torch.cosine_similarity(rows, meanings, dim=2), torch.ones(3, 4))
+    spread = (old - old.mean(0)).square().sum(1).mean()
+    torch.testing.assert_close(rows.square().sum(2).mean(1), spread.expand(3), rtol=1e-3, atol=0)
+
+
+def test_a_level_without_directions_is_drawn_like_other_tokens() -> None:
+    tokenizer = train_tokenizer(["soap and cream", "night oil"], BASE.vocab_size)
+    model = small_model(BASE, tokenizer, 0)
+    old = model.get_input_embeddings().weight.detach().clone()
+    meanings = torch.randn(2, 4, 16, generator=torch.Generator().manual_seed(1))
+    add_code_tokens(tokenizer, model, 3, 4, meanings)
+    rows = model.get_input_embeddings().weight.detach()[torch.as_tensor(code_ids(tokenizer, 3, 4))] - old.mean(0)
+    torch.testing.assert_close(torch.cosine_similarity(rows[:2], meanings, dim=2), torch.ones(2, 4))
+    assert 0.5 < float(rows[2].square().mean().sqrt() / old.std(0).square().mean().sqrt()) < 1.5
+    assert len(torch.unique(rows[2], dim=0)) == 4
+
+
 def test_an_aligned_base_is_refused(spoken: tuple[Any, Any]) -> None:
     with pytest.raises(ArtifactError, match=r"already holds code tokens \(<a_0> and 11 more\)"):
         add_code_tokens(*spoken, levels=3, codes=4)

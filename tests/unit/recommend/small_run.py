@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from semconv.artifacts import Artifact, Corpus, ItemTokens, ItemVectors, Recommender, Run, finish, staging
 from semconv.artifacts.corpus import ITEMS, SEQUENCES
+from semconv.behaviour.encoders import Fitted
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.sasrec import Sasrec
@@ -77,9 +78,7 @@ def make_behaviour(run: Run, corpus: Corpus) -> Behaviour:
             folder,
             counts_N=training_counts(corpus.training(), N_ITEMS),
             item_to_item=ItemToItem.fit(corpus.training(), N_ITEMS),
-            sasrec=Sasrec(N_ITEMS, settings),
-            settings=settings,
-            curve=[],
+            encoders=[Fitted(Sasrec(N_ITEMS, settings), settings, curve=[])],
         )
 
     publish(run, "behaviour", write, {"corpus": corpus})

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from semconv.errors import ArtifactError
-from semconv.tokens.kmeans import fit_kmeans
+from semconv.tokens.kmeans import assign, fit_kmeans, revive
 from semconv.tokens.quality import perplexity
 from semconv.tokens.residual_kmeans import ResidualKMeans
 
@@ -83,3 +83,13 @@ def test_progress_reaches_its_end_or_less() -> None:
     heard: list[tuple[float, float, str]] = []
     ResidualKMeans.fit(noise(300, 4), levels=2, codes=8, iterations=3, seed=0, report=lambda *word: heard.append(word))
     assert heard[-1] == (6, 6, "level 2")
+
+
+def test_codes_are_revived_among_thousands_of_duplicates() -> None:
+    vectors = torch.cat([noise(12, 4).repeat(400, 1), 9 + noise(30, 4, seed=1)])
+    stuck = torch.zeros(16, 4)
+    revived = revive(vectors, stuck)
+    nearest, errors = assign(vectors, revived)
+    assert len(nearest.unique()) == 16
+    assert errors.sum() < assign(vectors, stuck)[1].sum()
+    assert torch.equal(stuck, torch.zeros(16, 4))

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from semconv.artifacts import ItemTokens, ItemVectors, finish, staging
-from semconv.config import TokenizeSettings, determining
+from semconv.config import RqVaeSettings, TokenizeSettings, determining
+from semconv.tokens.contrast import Target, projected_codes
 from semconv.tokens.quality import collision_rate, perplexity, unique_tuples, usage
 from semconv.tokens.tokenizer import ItemTokenizer, modalities_of, tokenize_items
 
-SETTINGS = TokenizeSettings(levels=3, codes=16, components=6, iterations=8)
+SETTINGS = TokenizeSettings(levels=3, codes=16, text_components=6, behaviour_components=6, iterations=8)
 
 
 @pytest.fixture
@@ -79,3 +80,44 @@ def test_quality_figures_by_hand() -> None:
     assert usage(codes[:, 0], 4) == 0.75
     assert perplexity(codes[:, 0]) == pytest.approx(math.exp(1.5 * math.log(2)))
     assert perplexity(torch.arange(16)) == pytest.approx(16)
+
+
+@pytest.mark.parametrize("quantizer", ["residual_kmeans", "rqvae"])
+def test_either_quantizer_opens_from_its_artifact_with_its_projection(
+    vectors: ItemVectors, tmp_path: Path, quantizer: str
+) -> None:
+    rqvae = RqVaeSettings(width=6, hidden=(16,), steps=20, batch_size=64, collaborative_weight=0.5)
+    settings = SETTINGS.model_copy(update={"quantizer": quantizer, "rqvae": rqvae, "align_steps": 5})
+    generator = torch.Generator().manual_seed(2)
+    words = Target.of("title", torch.randn(90, 10, generator=generator), torch.arange(90) % 4 != 0)
+    tokenized = tokenize_items(vectors, settings, seed=3, words=words)
+    with staging(tmp_path / "tokens") as folder:
+        tokenized.write(folder, [f"i{i}" for i in range(90)])
+        chosen = {"tokenize": determining(settings)}
+        finish(folder, "tokens", settings=chosen, inputs={}, counts={}, request="", seconds=0)
+    tokens = ItemTokens.open(tmp_path / "tokens")
+    opened = ItemTokenizer.open(tokens)
+    modalities = modalities_of(vectors, settings)
+    assert opened.name == quantizer
+    assert torch.equal(opened.encode(modalities), tokenized.tokenizer.encode(modalities))
+    rows = projected_codes(tokens.quantizer)
+    assert rows is not None
+    assert rows.shape == (3, 16, 10)
+    assert len(torch.unique(tokenized.codes_NL, dim=0)) == 90
+
+
+def test_the_pull_can_be_turned_off_and_an_untitled_catalogue_has_none(vectors: ItemVectors) -> None:
+    words = Target(torch.zeros(90, 10), torch.zeros(90, dtype=torch.bool))
+    assert tokenize_items(vectors, SETTINGS, seed=3, words=words).tokenizer.projection_ZE is None
+    titled = Target.of("title", torch.eye(90), torch.ones(90, dtype=torch.bool))
+    off = SETTINGS.model_copy(update={"align_weight": 0.0})
+    assert tokenize_items(vectors, off, seed=3, words=titled).tokenizer.projection_ZE is None
+
+
+def test_settings_that_change_nothing_ask_for_nothing() -> None:
+    plain = determining(SETTINGS)
+    other = SETTINGS.model_copy(update={"rqvae": RqVaeSettings(steps=7)})
+    assert determining(other) == plain
+    assert determining(other.model_copy(update={"quantizer": "rqvae"})) != plain
+    with pytest.raises(ValueError, match=r"tokenize.levels \(4\) is no multiple of tokenize.parallel \(3\)"):
+        TokenizeSettings(parallel=3)

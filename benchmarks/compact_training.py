@@ -1,0 +1,108 @@
+"""A model trained on any code index, for as many steps as on any other, and asked on validation users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+
+from semconv.artifacts import Corpus, ItemTokens, finish, staging
+from semconv.config import AlignSettings
+from semconv.evaluation.metrics import hit_ranks
+from semconv.llm.search import beam_search
+from semconv.llm.trie import Trie
+from semconv.tokens.index import CodeIndex
+from semconv.tokens.tokenizer import Tokenized
+from semconv.training.align import Inputs, alignment
+from semconv.training.job import Job, make_engine
+from semconv.training.loop import train
+
+AT, BEAMS, BLOCK = 10, 50, 250
+SETTINGS = AlignSettings(spelling="compact", engine="plain")
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long to train, with which seeds, and how many validation users to ask about."""
+
+    steps: int
+    seeds: tuple[int, ...]
+    users: int
+
+
+def compact_ndcg(index: CodeIndex, inputs: Inputs, course: Course, folder: Path) -> dict[str, Any]:
+    """``compact_ndcg@10``, the mean over seeds, and ``compact_ndcg@10_by_seed``; writes below ``folder``.
+
+    ``inputs`` are those of the run; its tokens give way to the index.
+    """
+    inputs = replace(inputs, tokens=as_tokens(index, inputs.corpus, folder / index.name))
+
+    def asked(model: nn.Module, _job: Job) -> float:
+        return validation_ndcg(model, inputs, course.users, seed=0)
+
+    found = [trained(inputs, SETTINGS, seed, course.steps, asked)[1] for seed in course.seeds]
+    return {f"compact_ndcg@{AT}": float(np.mean(found)), f"compact_ndcg@{AT}_by_seed": found}
+
+
+def as_tokens(index: CodeIndex, corpus: Corpus, path: Path, tokenized: Tokenized | None = None) -> ItemTokens:
+    """The index as an artifact; without ``tokenized``, what gave the codes, it holds them and nothing else."""
+    columns = {f"code_{level}": codes_N for level, codes_N in enumerate(index.codes.T)}
+    shape = {"levels": index.codes.shape[1], "codes": index.codes_per_level}
+    with staging(path) as folder:
+        if tokenized is None:
+            pq.write_table(pa.table({"item_id": corpus.item_ids, **columns}), folder / "codes.parquet")
+        else:
+            tokenized.write(folder, corpus.item_ids)
+        finish(
+            folder,
+            "tokens",
+            settings={"tokenize": shape},
+            inputs={"corpus": corpus},
+            counts={},
+            request="",
+            seconds=0.0,
+        )
+    return ItemTokens.open(path)
+
+
+def trained(
+    inputs: Inputs,
+    settings: AlignSettings,
+    seed: int,
+    steps: int,
+    asked: Callable[[nn.Module, Job], float],
+    parts: int = 1,
+) -> tuple[list[float], float]:
+    """Mean training loss of each of ``parts`` equal parts of the steps, and what ``asked`` says of the model then."""
+    job = alignment(inputs, settings, seed)
+    engine, batches = make_engine(job), job.batches(0, 1)
+    # Epochs of the plan are the parts: the learning rate falls to its end at the last step, wherever epochs would end.
+    plan = replace(job.plan(steps // parts), epochs=parts)
+    result = train(engine, lambda part, step: batches(*divmod(part * plan.steps + step, batches.steps)), plan)
+    with engine.evaluating() as model:
+        return [point["loss"] for point in result.curves], asked(model, job)
+
+
+@torch.no_grad()
+def validation_ndcg(model: Any, inputs: Inputs, users: int, seed: int) -> float:
+    """NDCG@10 over the whole catalogue, seen items kept, of at most ``users`` drawn by ``seed``."""
+    split = inputs.corpus.split("valid")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(split.users))[:users])
+    counts = np.bincount(inputs.corpus.training().values, minlength=inputs.corpus.n_items)
+    tokens = inputs.tokens
+    trie = Trie.build(tokens.codes, tokens.codes_per_level, training_counts=counts)
+    trie = trie.to(next(model.parameters()).device)
+    gains = []
+    for start in range(0, len(chosen), BLOCK):
+        block = chosen[start : start + BLOCK]
+        found = beam_search(model, trie, [split.histories[int(user)] for user in block], AT, BEAMS, "legal")
+        ranks = hit_ranks(found.items, split.targets[block])
+        gains.append(np.where(ranks > 0, 1.0 / np.log2(np.maximum(ranks, 1) + 1.0), 0.0))
+    return float(np.concatenate(gains).mean())

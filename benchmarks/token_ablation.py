@@ -1,0 +1,161 @@
+"""What each part of the tokenizer is worth: one thing changed at a time, everything after it the same.
+
+python -m benchmarks.token_ablation --run runs/beauty --out FILE.json [--only NAME ...]
+python -m benchmarks.token_ablation --run runs/beauty --out FILE.json --alignment
+
+``results.variants.<name>``: figures of the codes, seconds to tokenize, and ``compact_ndcg@10`` on validation users,
+the compact model trained for the same steps with the same seeds, data and schedule on each variant's codes.
+
+``results.alignment.<name>``, with ``--alignment``: the token spelling, trained for the same steps on the same batches;
+``loss`` is the mean training loss of each quarter of the steps by seed, ``recall@10`` that on validation users. Losses
+compare where the codes are the same (``rows`` with ``none``, ``loss_and_rows`` with ``loss``), recall throughout.
+
+Nothing here opens the test split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.compact_training import SETTINGS, Course, as_tokens, compact_ndcg, trained
+from benchmarks.harness import command
+from benchmarks.tokens import SEED, figures, open_run, yardstick_of
+from semconv.config import TokenizeSettings
+from semconv.errors import SettingError
+from semconv.llm.title_embeddings import title_embeddings
+from semconv.tokens.contrast import Target
+from semconv.tokens.index import CodeIndex
+from semconv.tokens.index_report import index_report
+from semconv.tokens.tokenizer import Tokenized, tokenize_items
+from semconv.training.align import Inputs
+from semconv.training.job import Job
+
+RQVAE: dict[str, Any] = {"quantizer": "rqvae"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "residual_kmeans": {},
+    "text_only": {"behaviour_weight": 0.0},
+    "behaviour_only": {"text_weight": 0.0},
+    "parallel_2": {"parallel": 2},
+    "even_last": {"even_last": True},
+    "collisions_none": {"collisions": "none"},
+    "collisions_extra": {"collisions": "extra"},
+    "rqvae": {**RQVAE, "align_weight": 0.0},
+    "rqvae_llm": {**RQVAE, "align_weight": 0.02},
+    "rqvae_llm_strong": {**RQVAE, "align_weight": 0.2},
+    "rqvae_diversity": {**RQVAE, "align_weight": 0.0, "rqvae": {"diversity_weight": 1e-3}},
+    "rqvae_collaborative": {**RQVAE, "align_weight": 0.0, "rqvae": {"collaborative_weight": 0.02}},
+    "rqvae_parallel_2": {**RQVAE, "align_weight": 0.0, "parallel": 2},
+}
+"""What differs from the settings that the run was tokenized with."""
+
+ALIGNMENT: dict[str, tuple[dict[str, Any], str]] = {
+    "none": ({"align_weight": 0.0}, "random"),
+    "rows": ({"align_weight": 0.02}, "projected"),
+    "loss": ({**RQVAE, "align_weight": 0.2}, "random"),
+    "loss_and_rows": ({**RQVAE, "align_weight": 0.2}, "projected"),
+}
+"""Tokenizer settings, and how the code tokens' rows start."""
+
+QUARTERS = 4
+TEXT_SHARE = 0.3
+"""Titles to codes and back, besides sequences: what meets the language model's own words."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark."""
+    parser.add_argument("--run", type=Path, required=True, help="folder of a run that was tokenized")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these variants alone")
+    parser.add_argument("--alignment", action="store_true", help="the token spelling with and without the alignment")
+    parser.add_argument("--steps", type=int, default=600, help="training steps of each model")
+    parser.add_argument("--seeds", type=int, default=2, help="how often each is trained")
+    parser.add_argument("--users", type=int, default=5000, help="validation users that each is asked about, at most")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """The ablation asked for."""
+    known = ALIGNMENT if options.alignment else VARIANTS
+    unknown = [name for name in options.only if name not in known]
+    if unknown:
+        raise SettingError(f"There is no variant {', '.join(unknown)}", f"Choose among {', '.join(known)}")
+    quick = bool(options.quick)
+    course = Course(
+        steps=min(options.steps, 40) if quick else options.steps,
+        seeds=tuple(range(SEED, SEED + (1 if quick else options.seeds))),
+        users=min(options.users, 500) if quick else options.users,
+    )
+    names = options.only or list(known)[: 2 if quick else None]
+    inputs = open_run(options.run)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.alignment:
+            return {"alignment": {name: _aligned(inputs, name, course, Path(folder)) for name in names}}
+        return {"variants": _variants(inputs, names, course, Path(folder))}
+
+
+def _variants(inputs: Inputs, names: list[str], course: Course, folder: Path) -> dict[str, dict[str, Any]]:
+    yardstick, found = yardstick_of(inputs), dict[str, dict[str, Any]]()
+    for name in names:
+        began = time.perf_counter()
+        tokenized = _tokenized(inputs, VARIANTS[name])
+        seconds = time.perf_counter() - began
+        index = _index(name, tokenized)
+        found[name] = {
+            "seconds": seconds,
+            "error": tokenized.quality["error"],
+            **figures(index_report(index, yardstick)),
+            **compact_ndcg(index, inputs, course, folder),
+        }
+        print(f"token_ablation: {name} ndcg {found[name]['compact_ndcg@10']:.4f}", flush=True)
+    return found
+
+
+def _tokenized(inputs: Inputs, changed: dict[str, Any]) -> Tokenized:
+    """The run's items under its own settings with ``changed`` ones."""
+    own = inputs.tokens.manifest.settings["tokenize"]
+    settings = TokenizeSettings(**{**own, **changed})
+    words = None
+    if settings.align_weight:
+        words = Target.of("title", *title_embeddings(inputs.base, inputs.corpus.items["title"].to_pylist()))
+    return tokenize_items(inputs.vectors, settings, seed=SEED, words=words)
+
+
+def _aligned(inputs: Inputs, name: str, course: Course, folder: Path) -> dict[str, Any]:
+    changed, rows = ALIGNMENT[name]
+    tokenized = _tokenized(inputs, changed)
+    spoken = replace(inputs, tokens=as_tokens(_index(name, tokenized), inputs.corpus, folder / name, tokenized))
+    settings = SETTINGS.model_copy(
+        update={"spelling": "tokens", "code_rows": rows, "validation_users": course.users, "text_share": TEXT_SHARE}
+    )
+    runs = {str(seed): trained(spoken, settings, seed, course.steps, _recall, QUARTERS) for seed in course.seeds}
+    found = {
+        "loss": {seed: losses for seed, (losses, _) in runs.items()},
+        "recall@10": {seed: recall for seed, (_, recall) in runs.items()},
+        "last_loss": float(np.mean([losses[-1] for losses, _ in runs.values()])),
+        "recall@10_mean": float(np.mean([recall for _, recall in runs.values()])),
+    }
+    print(f"token_ablation: {name} last loss {found['last_loss']:.4f}", flush=True)
+    return found
+
+
+def _recall(model: nn.Module, job: Job) -> float:
+    assert job.validate is not None
+    hits, users = job.validate(model, 0, 1).tolist()
+    return float(hits / users)
+
+
+def _index(name: str, tokenized: Tokenized) -> CodeIndex:
+    codes_per_level = tokenized.tokenizer.quantizer.codebooks.shape[1]
+    return CodeIndex(name, tokenized.codes_NL.numpy().astype(np.int32), codes_per_level)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    command("token_ablation", measure, arguments)

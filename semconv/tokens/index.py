@@ -1,0 +1,125 @@
+"""Item codes from a file that any tokenizer may have written, mapped to the items of a corpus.
+
+item_id,code_0,code_1,..    one row an item of the corpus, codes from 0; plain CSV, or packed as .csv.gz
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as csv
+
+from semconv.artifacts.ragged import Int32, Int64
+from semconv.errors import InputError
+
+ID = "item_id"
+_CODE = re.compile(r"code_(\d+)")
+_WHOLE = r"^\s*\d{1,9}\s*$"
+
+
+@dataclass(frozen=True)
+class CodeIndex:
+    """The codes of a catalogue: int32 (N, L), each in [0, ``codes_per_level``), in the corpus's item order."""
+
+    name: str
+    codes: Int32
+    codes_per_level: int
+
+
+def read_index(path: Path, item_ids: Sequence[str], codes_per_level: int | None = None) -> CodeIndex:
+    """Read the codes of the items ``item_ids``, in that order; the index is named after the file.
+
+    ``codes_per_level`` is the size of a codebook, C; none takes the highest code of the file plus one. Every item has
+    to be there once, and no other. Raises `InputError` naming the line where there is one.
+    """
+    table = _read(path)
+    if not table.num_rows:
+        raise InputError(f"{path} holds no item", "Give an index of the whole catalogue")
+    columns = _code_columns(path, table.column_names)
+    rows = _rows(path, table[ID], item_ids)
+    codes_ML = np.stack([_whole_numbers(path, table[column], column) for column in columns], axis=1)
+    size = codes_per_level or int(codes_ML.max()) + 1
+    outside = np.argwhere(codes_ML >= size)
+    if len(outside):
+        row, level = outside[0].tolist()
+        raise InputError(
+            f"{path}, line {row + 2}: {columns[level]} is {codes_ML[row, level]}, outside 0 to {size - 1}",
+            "Give the size of the codebooks that the file was made with, or correct the file",
+        )
+    codes_NL = np.empty((len(item_ids), len(columns)), np.int32)
+    codes_NL[rows] = codes_ML
+    return CodeIndex(index_name(path), codes_NL, size)
+
+
+def index_name(path: Path) -> str:
+    """The file's name without ``.csv`` and ``.gz``."""
+    return path.name.removesuffix(".gz").removesuffix(".csv")
+
+
+def _read(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise InputError(f"There is no index file {path}", "Give the path of a CSV file, plain or .gz")
+    try:
+        with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
+            table = csv.read_csv(stream, convert_options=csv.ConvertOptions(default_column_type=pa.string()))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read as CSV: {str(error).splitlines()[0]}",
+            f"Give a file with the columns {ID}, code_0, ..",
+        ) from error
+    return table
+
+
+def _code_columns(path: Path, names: list[str]) -> list[str]:
+    """``code_0``, ``code_1``, .. as far as the file has them, at least one, none left out."""
+    numbers = sorted(int(found[1]) for name in names if (found := _CODE.fullmatch(name)))
+    if names.count(ID) != 1 or not numbers or numbers != list(range(len(numbers))):
+        raise InputError(
+            f"{path} has the columns {', '.join(names)}", f"Name them {ID}, code_0, code_1 and so on, none left out"
+        )
+    return [f"code_{number}" for number in numbers]
+
+
+def _rows(path: Path, found: pa.ChunkedArray, item_ids: Sequence[str]) -> Int64:
+    """The item index of every row."""
+    rows = pc.index_in(found, value_set=pa.array(item_ids, pa.string()))
+    if rows.null_count:
+        line = int(np.flatnonzero(rows.is_null().to_numpy())[0]) + 2
+        raise InputError(
+            f"{path}, line {line}: the corpus has no item '{found[line - 2]}' "
+            f"({rows.null_count} of {len(found)} rows are of unknown items)",
+            "Give an index of the same catalogue",
+        )
+    index: Int64 = rows.to_numpy().astype(np.int64)
+    first = np.unique(index, return_index=True)[1]
+    if len(first) < len(index):
+        line = int(np.setdiff1d(np.arange(len(index)), first)[0]) + 2
+        raise InputError(
+            f"{path}, line {line}: item '{found[line - 2]}' comes a second time "
+            f"({len(index) - len(first)} rows are of items already read)",
+            "Keep one row an item",
+        )
+    if len(index) < len(item_ids):
+        absent = np.setdiff1d(np.arange(len(item_ids)), index)
+        raise InputError(
+            f"{path} lacks {len(absent)} of the corpus's {len(item_ids)} items, '{item_ids[int(absent[0])]}' first",
+            "Give an index of the whole catalogue",
+        )
+    return index
+
+
+def _whole_numbers(path: Path, column: pa.ChunkedArray, name: str) -> Int64:
+    good = pc.fill_null(pc.match_substring_regex(column, _WHOLE), False).to_numpy()
+    if not good.all():
+        row = int(np.flatnonzero(~good)[0])
+        raise InputError(
+            f"{path}, line {row + 2}: {name} is '{column[row]}', not a whole number from 0 on", "Correct the file"
+        )
+    numbers: Int64 = pc.cast(pc.utf8_trim_whitespace(column), pa.int64()).to_numpy()
+    return numbers
