@@ -8,7 +8,8 @@ the compact model trained for the same steps with the same seeds, data and sched
 
 ``results.alignment.<name>``, with ``--alignment``: the token spelling, trained for the same steps on the same batches;
 ``loss`` is the mean training loss of each quarter of the steps by seed, ``recall@10`` that on validation users. Losses
-compare where the codes are the same (``rows`` with ``none``, ``loss_and_rows`` with ``loss``), recall throughout.
+compare where the codes are the same (``kmeans_rows`` with ``kmeans``, ``rqvae_loss_rows`` with ``rqvae_loss``), recall
+between ``rqvae`` and ``rqvae_loss``, whose codes differ by the alignment loss alone, as well.
 
 Nothing here opens the test split.
 """
@@ -40,8 +41,13 @@ from semconv.training.align import Inputs
 from semconv.training.job import Job
 
 RQVAE: dict[str, Any] = {"quantizer": "rqvae"}
+KMEANS: dict[str, Any] = {"quantizer": "residual_kmeans"}
+ONE_WEIGHT: dict[str, Any] = {**KMEANS, "behaviour_weight": 0.7, "first_behaviour_weight": 0.7}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "residual_kmeans": {},
+    "residual_kmeans": KMEANS,
+    "one_weight": ONE_WEIGHT,
+    "whiten_0": {**KMEANS, "whiten": 0.0},
+    "whiten_1": {**KMEANS, "whiten": 1.0},
     "text_only": {"behaviour_weight": 0.0},
     "behaviour_only": {"text_weight": 0.0},
     "parallel_2": {"parallel": 2},
@@ -55,13 +61,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rqvae_collaborative": {**RQVAE, "align_weight": 0.0, "rqvae": {"collaborative_weight": 0.02}},
     "rqvae_parallel_2": {**RQVAE, "align_weight": 0.0, "parallel": 2},
 }
-"""What differs from the settings that the run was tokenized with."""
+"""What differs from the settings that the run was tokenized with.
+
+An RQ-VAE has one weight of behaviour at all levels: its own baseline is ``rqvae``. With ``parallel_2`` the first
+codebook sees text alone.
+"""
 
 ALIGNMENT: dict[str, tuple[dict[str, Any], str]] = {
-    "none": ({"align_weight": 0.0}, "random"),
-    "rows": ({"align_weight": 0.02}, "projected"),
-    "loss": ({**RQVAE, "align_weight": 0.2}, "random"),
-    "loss_and_rows": ({**RQVAE, "align_weight": 0.2}, "projected"),
+    "kmeans": ({**KMEANS, "align_weight": 0.0}, "random"),
+    "kmeans_rows": ({**KMEANS, "align_weight": 0.02}, "projected"),
+    "rqvae": ({**RQVAE, "align_weight": 0.0}, "random"),
+    "rqvae_loss": ({**RQVAE, "align_weight": 0.2}, "random"),
+    "rqvae_loss_rows": ({**RQVAE, "align_weight": 0.2}, "projected"),
 }
 """Tokenizer settings, and how the code tokens' rows start."""
 
@@ -76,7 +87,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these variants alone")
     parser.add_argument("--alignment", action="store_true", help="the token spelling with and without the alignment")
     parser.add_argument("--steps", type=int, default=600, help="training steps of each model")
-    parser.add_argument("--seeds", type=int, default=2, help="how often each is trained")
+    parser.add_argument("--seeds", type=int, default=3, help="how often each is trained")
     parser.add_argument("--users", type=int, default=5000, help="validation users that each is asked about, at most")
 
 
@@ -120,7 +131,8 @@ def _variants(inputs: Inputs, names: list[str], course: Course, folder: Path) ->
 def _tokenized(inputs: Inputs, changed: dict[str, Any]) -> Tokenized:
     """The run's items under its own settings with ``changed`` ones."""
     own = inputs.tokens.manifest.settings["tokenize"]
-    settings = TokenizeSettings(**{**own, **changed})
+    nested = {"rqvae": {**own.get("rqvae", {}), **changed.get("rqvae", {})}}
+    settings = TokenizeSettings(**{**own, **changed, **nested})
     words = None
     if settings.align_weight:
         words = Target.of("title", *title_embeddings(inputs.base, inputs.corpus.items["title"].to_pylist()))

@@ -15,9 +15,10 @@ import torch
 from pipelines.cluster import RemoteReport, remote_report
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.worker import gpus_for
-from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, Run
+from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, Manifest, Run
 from semconv.cli import main
 from semconv.config import Settings, TokenizeSettings
+from semconv.errors import ArtifactError
 from semconv.llm.title_embeddings import title_embeddings
 from semconv.tokens.append import Parent, append_items, parent_run
 from semconv.tokens.contrast import Target
@@ -56,9 +57,10 @@ def build(work: Work) -> None:
     """Write the tokens: of a run of its own, or of one that continues another."""
     quality = _append(work) if work.settings.tokenize.append else _fit(work)
     work.count("tokens", **{name: quality[name] for name in ("items", "unique_tuples", "reassigned")})
+    error = "" if quality["error"] is None else f"error {quality['error']:.3f}, "
     work.line.say(
         f"{quality['items']} items, {quality['unique_tuples']} distinct tuples, {quality['reassigned']} reassigned, "
-        f"error {quality['error']:.3f}, perplexity " + " ".join(f"{p:.0f}" for p in quality["perplexity"])
+        f"{error}perplexity " + " ".join(f"{p:.0f}" for p in quality["perplexity"])
     )
 
 
@@ -96,6 +98,16 @@ def parent_tokens(settings: Settings) -> dict[str, str]:
     return {} if run is None else {"parent_tokens": ItemTokens.open(run.artifact("tokens")).fingerprint}
 
 
+def accept(run: Run, earlier: Manifest, raw: dict[str, str]) -> None:
+    """Refuse to give items anew the codes that they hold by continuing another run's: nobody could follow."""
+    continued = earlier.inputs.get("parent_tokens")
+    if continued is not None and raw.get("parent_tokens") != continued:
+        raise ArtifactError(
+            f"The tokens of {run.path} continue those of another run, and this command would give every item new codes",
+            "Give --append and --run.parent as before, with that run's tokens as they were, or another --run.name",
+        )
+
+
 STAGE = Stage(
     name="tokenize",
     makes=("tokens",),
@@ -104,6 +116,7 @@ STAGE = Stage(
     code=2,
     build=build,
     raw=parent_tokens,
+    accepts=accept,
 )
 
 

@@ -394,6 +394,8 @@ class Settings(Section):
     def _append_continues_another_run(self) -> Settings:
         if self.tokenize.append and self.run.parent is None:
             raise ValueError("tokenize.append continues the tokens of an earlier run, and run.parent names none")
+        if self.run.parent is not None and not self.tokenize.append:
+            raise ValueError(f"run.parent is '{self.run.parent}', which only tokenize.append (--append) makes use of")
         if self.tokenize.append and self.run.parent == self.run.name:
             raise ValueError(
                 f"run.parent and run.name are both '{self.run.name}': tokenize.append makes a new version, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -14,6 +15,7 @@ from torch import nn
 from semconv.artifacts import Split
 from semconv.behaviour.protocol import BehaviourModel, Encoder
 from semconv.config import EncoderSettings
+from semconv.errors import ResourceError
 from semconv.progress import Report
 
 EVALUATION_BATCH = 512
@@ -83,6 +85,11 @@ def train(
             torch.autograd.backward(loss)
             trainee.optimizer.step()
             total += float(loss.detach())
+            if not math.isfinite(total):
+                raise ResourceError(
+                    f"The loss of {trainee.name} stopped being a number in epoch {epoch + 1}",
+                    f"Lower embed.{trainee.name}.learning_rate",
+                )
             note = f"{trainee.name} epoch {epoch + 1}, loss {total / (step + 1):.3f}"
             report(epoch * trainee.steps + step + 1, total_steps, note)
         recall, ndcg = validate(trainee.encoder(), sample)
@@ -105,7 +112,8 @@ def kept(curve: Sequence[Epoch]) -> Epoch:
 def validate(model: BehaviourModel, split: Split) -> tuple[float | None, float | None]:
     """Mean Recall@10 and NDCG@10 of the targets among the items not in the history (the target itself always counts).
 
-    None without users. A tie counts as a better rank.
+    None without users. Of items that tie with the target half are taken to rank above it, so that a model which tells
+    nothing apart finds nothing; NaN ranks last.
     """
     if not len(split.users):
         return None, None
@@ -118,7 +126,9 @@ def validate(model: BehaviourModel, split: Split) -> tuple[float | None, float |
         target_scores_B1 = scores_BN.gather(1, targets_B1)
         seen = torch.from_numpy(np.repeat(np.arange(len(rows)), histories.lengths))
         scores_BN[seen, torch.from_numpy(histories.values.astype(np.int64))] = float("-inf")
-        rank_B = (scores_BN > target_scores_B1).sum(dim=1)
+        above_B = (scores_BN > target_scores_B1).sum(dim=1)
+        tied_B = ((scores_BN == target_scores_B1).sum(dim=1) - 1).clamp(min=0)
+        rank_B = torch.where(target_scores_B1[:, 0].isnan(), scores_BN.shape[1], above_B + tied_B // 2)
         hits += int((rank_B < 10).sum())
         gains += float((1.0 / torch.log2(rank_B[rank_B < 10] + 2.0)).sum())
     return hits / len(split.users), gains / len(split.users)

@@ -34,15 +34,17 @@ NOTES = {
     "Collisions and load": "An even level of C codes has usage 1 and perplexity C.",
     "Neighbourhoods": "Share of an item's ten nearest neighbours by cosine that are among the ten nearest in codes. By "
     "prefixes: the longest common prefix, ties averaged over. By codes: ties by the distance between what the codes "
-    "stand for, each code standing for the mean of what is left of its items. Random codes give about ten over the "
-    "number of items.",
+    "stand for, each code standing for the mean of what is left of its items; these points are fitted, for every index "
+    "alike, in the space that is asked about. Both spaces are the run's own vectors, which other indexes were not "
+    "fitted on.",
     "The next item": "Bits, on the step from the last training item to the validation item, by smoothed counts of "
-    "training steps. Entropy falls as codes are lumped together; information, what the current prefix tells of the "
-    "next one, does not rise by it, nor do the bits that name the next item fall.",
+    "training steps. Entropy falls as codes are lumped together. Information is what the current prefix tells of the "
+    "next one, as far as the counts can show it: fewer, larger codes are easier to predict, so read it, and the bits "
+    "that name the next item, beside the perplexity of the first level.",
     "Categories": "Chance that another item of the same prefix has the same rarest category, over items that have such "
-    "another; in brackets their share.",
+    "another; their share is in the row below. Empty where no item has another.",
     "Error": "Squared distance to the mean of the items with the same prefix, over that to the mean of all. Later "
-    "lengths fall by themselves as prefixes come to have one item each.",
+    "lengths fall by themselves as prefixes come to have one item each, so no index is best there.",
 }
 """What each group of rows means, in plain text."""
 
@@ -119,7 +121,7 @@ def _errors(reports: Sequence[IndexReport]) -> list[Row]:
         for length in range(max(report.figures["levels"] for report in reports)):
             values = [report.figures["prefix_error"][space][length : length + 1] for report in reports]
             label = f"{space}, {_length(length + 1)}"
-            rows.append(Row(label, tuple(value[0] if value else None for value in values), -1))
+            rows.append(Row(label, tuple(value[0] if value else None for value in values), -(length == 0)))
     own = [report.figures["quantizer"] for report in reports]
     if any(own):
         for key, label in (("error", "own quantizer"), ("error_before", "own quantizer, before collisions")):

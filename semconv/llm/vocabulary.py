@@ -62,10 +62,12 @@ def add_code_tokens(
     with torch.no_grad():
         for table_VD in tables:
             old_VD = table_VD[: int(rows.min())]
-            known = 0 if meanings_LCD is None else len(meanings_LCD) * codes
+            # Directions are those of the input embeddings: a head of its own has other axes.
+            directions = meanings_LCD if table_VD is tables[0] else None
+            known = 0 if directions is None else len(directions) * codes
             new_RD = old_VD.std(0) * torch.randn(len(rows) - known, table_VD.shape[1])
-            if meanings_LCD is not None:
-                new_RD = torch.cat([spread_like(meanings_LCD, old_VD).flatten(0, 1), new_RD])
+            if directions is not None:
+                new_RD = torch.cat([spread_like(directions, old_VD).flatten(0, 1), new_RD])
             table_VD[rows] = old_VD.mean(0) + new_RD
 
 

@@ -23,7 +23,7 @@ from semconv.config import Settings, TokenizeSettings, determining
 from semconv.errors import ArtifactError, SettingError
 from semconv.tokens.collisions import resolve_collisions
 from semconv.tokens.fusion import Modality, check_finite
-from semconv.tokens.quality import quality_report
+from semconv.tokens.quality import quality_report, reconstruction_errors
 from semconv.tokens.tokenizer import DESCRIPTION, QUALITY, TENSORS, ItemTokenizer
 
 
@@ -96,10 +96,13 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
     tuple is free by the rule of ``tokenize.collisions``, nobody's who is live or reserved as long as there are others
     (`resolve_collisions`). Items that are known and gone stay reserved. Deterministic.
 
-    The quality report counts ``kept``, ``new``, ``returned`` and ``removed`` items, and ``reserved`` ones in all; its
-    errors are those of vectors fused from text alone; what became of new items on the way from their nearest codes is
-    its ``reassigned``. Raises `ArtifactError` on text vectors that are not finite, or of another encoder or width than
-    the parent's, and when the parent's tokenizer reads no text.
+    The quality report counts ``kept``, ``new``, ``returned`` and ``removed`` items, and ``reserved`` ones in all; what
+    became of new items on the way from their nearest codes is its ``reassigned``. Its errors are those of the new
+    items, whose vectors are fused from text alone, over their squared distance from the mean of all items' such
+    vectors; null without new items. Kept codes are not asked, for they were fitted to more than text.
+
+    Raises `ArtifactError` on text vectors that are not finite, or of another encoder or width than the parent's, and
+    when the parent's tokenizer reads no text.
     """
     tokens = parent.tokens
     tokenizer = ItemTokenizer.open(tokens)
@@ -123,7 +126,11 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
     codes_NL[new], nearest_NL[new] = coded_ML, nearest_ML
 
     live = len(tokens.item_ids)
-    quality = quality_report(tokenizer.quantizer, fused_ND, codes_NL, nearest_NL) | {
+    errors = reconstruction_errors(
+        tokenizer.quantizer, fused_ND[new], coded_ML[:, : nearest_ML.shape[1]], nearest_ML, fused_ND.mean(dim=0)
+    )
+    quality = quality_report(tokenizer.quantizer, fused_ND, codes_NL, nearest_NL) | errors
+    quality |= {
         "kept": int((~new_N & (rows_N < live)).sum()),
         "new": int(new_N.sum()),
         "returned": int((rows_N >= live).sum()),

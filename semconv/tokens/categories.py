@@ -24,10 +24,10 @@ NO_KIND = -1
 @dataclass(frozen=True)
 class Purity:
     """``chance`` that another item of the same prefix is of the same kind, mean over items that have such another;
-    ``asked``: the share of items that do.
+    None where none has; ``asked``: the share of items that do.
     """
 
-    chance: float
+    chance: float | None
     asked: float
 
 
@@ -42,10 +42,7 @@ def kinds(categories: Sequence[Sequence[str | None] | None]) -> Int64:
 
 
 def purity(codes_NL: Int32, kinds_N: Int64) -> list[Purity] | None:
-    """Purity by prefixes of 0, 1, .. L codes, the first being that of the whole catalogue; None without categories.
-
-    Once no item has another under its prefix, ``chance`` is that of the longest prefix under which some had.
-    """
+    """Purity by prefixes of 0, 1, .. L codes, the first being that of the whole catalogue; None without categories."""
     has_n = kinds_N != NO_KIND
     if not has_n.any():
         return None
@@ -57,8 +54,6 @@ def purity(codes_NL: Int32, kinds_N: Int64) -> list[Purity] | None:
         others_n = np.bincount(group_n)[group_n] - 1
         same_n = np.bincount(pair_n)[pair_n] - 1
         asked_n = others_n > 0
-        if asked_n.any():
-            found.append(Purity(float((same_n[asked_n] / others_n[asked_n]).mean()), float(asked_n.mean())))
-        else:
-            found.append(Purity(found[-1].chance if found else 1.0, 0.0))
+        chance = float((same_n[asked_n] / others_n[asked_n]).mean()) if asked_n.any() else None
+        found.append(Purity(chance, float(asked_n.mean())))
     return found

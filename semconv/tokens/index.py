@@ -1,6 +1,6 @@
 """Item codes from a file that any tokenizer may have written, mapped to the items of a corpus.
 
-item_id,code_0,code_1,..    one row an item of the corpus, codes from 0; plain CSV, or packed as .csv.gz
+item_id,code_0,code_1,..    one line an item of the corpus, codes from 0; plain CSV, or packed as .csv.gz
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from semconv.artifacts.ragged import Int32, Int64
 from semconv.errors import InputError
 
 ID = "item_id"
-_CODE = re.compile(r"code_(\d+)")
+_CODE = re.compile(r"code_(0|[1-9][0-9]*)", re.ASCII)
 _WHOLE = r"^\s*\d{1,9}\s*$"
+_MOST_CODES = 65_536
+"""Codes a level that are still taken for a codebook where its size is not given."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +37,29 @@ class CodeIndex:
 def read_index(path: Path, item_ids: Sequence[str], codes_per_level: int | None = None) -> CodeIndex:
     """Read the codes of the items ``item_ids``, in that order; the index is named after the file.
 
-    ``codes_per_level`` is the size of a codebook, C; none takes the highest code of the file plus one. Every item has
-    to be there once, and no other. Raises `InputError` naming the line where there is one.
+    ``codes_per_level`` is the size of a codebook, C; none takes the highest code of the file plus one, 65,536 at most.
+    Every item has to be there once, and no other. Raises `InputError` naming the line where there is one.
     """
     table = _read(path)
     if not table.num_rows:
         raise InputError(f"{path} holds no item", "Give an index of the whole catalogue")
     columns = _code_columns(path, table.column_names)
+    _refuse_blank_lines(path, table.select([ID, *columns]))
     rows = _rows(path, table[ID], item_ids)
     codes_ML = np.stack([_whole_numbers(path, table[column], column) for column in columns], axis=1)
-    size = codes_per_level or int(codes_ML.max()) + 1
-    outside = np.argwhere(codes_ML >= size)
-    if len(outside):
-        row, level = outside[0].tolist()
+    highest = int(codes_ML.max())
+    most = codes_per_level or _MOST_CODES
+    if highest >= most:
+        row, level = np.argwhere(codes_ML >= most)[0].tolist()
         raise InputError(
-            f"{path}, line {row + 2}: {columns[level]} is {codes_ML[row, level]}, outside 0 to {size - 1}",
-            "Give the size of the codebooks that the file was made with, or correct the file",
+            f"{path}, line {row + 2}: {columns[level]} is {codes_ML[row, level]}, outside 0 to {most - 1}",
+            f"Use a run whose tokenize.codes is {highest + 1} or more, or correct the file"
+            if codes_per_level and highest < _MOST_CODES
+            else "Number the codes of each level from 0 on",
         )
     codes_NL = np.empty((len(item_ids), len(columns)), np.int32)
     codes_NL[rows] = codes_ML
-    return CodeIndex(index_name(path), codes_NL, size)
+    return CodeIndex(index_name(path), codes_NL, codes_per_level or highest + 1)
 
 
 def index_name(path: Path) -> str:
@@ -67,7 +72,11 @@ def _read(path: Path) -> pa.Table:
         raise InputError(f"There is no index file {path}", "Give the path of a CSV file, plain or .gz")
     try:
         with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
-            table = csv.read_csv(stream, convert_options=csv.ConvertOptions(default_column_type=pa.string()))
+            table = csv.read_csv(
+                stream,
+                parse_options=csv.ParseOptions(ignore_empty_lines=False),
+                convert_options=csv.ConvertOptions(default_column_type=pa.string()),
+            )
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{path} cannot be read as CSV: {str(error).splitlines()[0]}",
@@ -84,6 +93,12 @@ def _code_columns(path: Path, names: list[str]) -> list[str]:
             f"{path} has the columns {', '.join(names)}", f"Name them {ID}, code_0, code_1 and so on, none left out"
         )
     return [f"code_{number}" for number in numbers]
+
+
+def _refuse_blank_lines(path: Path, table: pa.Table) -> None:
+    blank = np.logical_and.reduce([pc.equal(column, "").to_numpy() for column in table.columns])
+    if blank.any():
+        raise InputError(f"{path}, line {int(blank.argmax()) + 2} is blank", "Take blank lines out of the file")
 
 
 def _rows(path: Path, found: pa.ChunkedArray, item_ids: Sequence[str]) -> Int64:

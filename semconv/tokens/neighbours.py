@@ -9,8 +9,10 @@ codes      a tie goes to the item whose codes stand for a nearer point, each cod
            codes before it leave over of its items (`points_of`), in the space in question. This is what a model that
            adds up code embeddings could learn of the neighbourhood. Items of one tuple stay tied and are averaged over.
 
-Neither is gained by lumping items together (all in one code gives Q / N) nor by setting all apart (random codes give
-little more). The points are fitted to each index alike, so that one whose codebooks are not known loses nothing.
+Neither is gained by lumping all items together, which gives Q of the N - 1 others. Setting them apart at random gives
+little more as long as levels have far fewer codes than there are items; a code for every item, on one level, says the
+vector itself and makes the figure ``codes`` 1. So compare indexes whose levels have about as many codes. The points are
+fitted to each index alike, so that one whose codebooks are not known loses nothing.
 
 Legend: N items of which n have the modality, D width, S sampled items, Q nearest neighbours, L levels, U distinct
 tuples.

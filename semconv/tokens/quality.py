@@ -29,10 +29,25 @@ def quality_report(
         **code_figures(codes_NL, quantizer.codebooks.shape[1]),
         "collision_rate_before": collision_rate(nearest_NL),
         "reassigned": int((coded_NL != nearest_NL).any(dim=1).sum()),
-        "error": _relative_error(vectors_ND, quantizer.decode(coded_NL)),
-        "error_before": _relative_error(vectors_ND, quantizer.decode(nearest_NL)),
+        **reconstruction_errors(quantizer, vectors_ND, coded_NL, nearest_NL, vectors_ND.mean(dim=0)),
+    }
+
+
+def reconstruction_errors(
+    quantizer: Quantizer,
+    vectors_ND: torch.Tensor,
+    codes_NL: torch.Tensor,
+    nearest_NL: torch.Tensor,
+    mean_D: torch.Tensor,
+) -> dict[str, Any]:
+    """The errors of `quality_report`, relative to the distance from ``mean_D``; null where there is no item."""
+    if not len(vectors_ND):
+        return {"error": None, "error_before": None, "error_by_level": None}
+    return {
+        "error": _relative_error(vectors_ND, quantizer.decode(codes_NL), mean_D),
+        "error_before": _relative_error(vectors_ND, quantizer.decode(nearest_NL), mean_D),
         "error_by_level": [
-            _relative_error(vectors_ND, quantizer.decode(nearest_NL[:, :length]))
+            _relative_error(vectors_ND, quantizer.decode(nearest_NL[:, :length]), mean_D)
             for length in range(1, nearest_NL.shape[1] + 1)
         ],
     }
@@ -96,12 +111,12 @@ def prefix_errors(vectors_nD: torch.Tensor, codes_nL: Int32) -> list[float]:
         sums = torch.zeros(len(sizes), vectors_nD.shape[1], dtype=torch.float64).index_add_(
             0, ids_n, vectors_nD.double()
         )
-        found.append(_relative_error(vectors_nD, (sums / sizes[:, None])[ids_n].float()))
+        found.append(_relative_error(vectors_nD, (sums / sizes[:, None])[ids_n].float(), vectors_nD.mean(dim=0)))
     return found
 
 
-def _relative_error(vectors_ND: torch.Tensor, rebuilt_ND: torch.Tensor) -> float:
+def _relative_error(vectors_ND: torch.Tensor, rebuilt_ND: torch.Tensor, mean_D: torch.Tensor) -> float:
     """Squared error over squared distance from the mean; zero when all vectors are the same and are met."""
     error = float((vectors_ND - rebuilt_ND).double().square().sum())
-    variance = float((vectors_ND - vectors_ND.mean(dim=0)).double().square().sum())
+    variance = float((vectors_ND - mean_D).double().square().sum())
     return error / variance if variance > 0 else error

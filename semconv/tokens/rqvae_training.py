@@ -154,6 +154,7 @@ class _Training:
             loss = loss + pull.weight * info_nce(guesses_BE, targets_BE, pull.temperature)
         if settings.diversity_weight:
             loss = loss + settings.diversity_weight * self._diversity(step, codes_BL)
+            loss = loss + self._codebook_loss(latent_BZ.detach(), codes_BL)
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self._optimizer.step()
@@ -169,6 +170,19 @@ class _Training:
             for book_CZ, codes_B, clusters_C in zip(embeddings, codes_BL.T, self._clusters, strict=True)
         ]
         return torch.stack(losses).mean()
+
+    def _codebook_loss(self, residual_BZ: torch.Tensor, codes_BL: torch.Tensor) -> torch.Tensor:
+        """What codebooks that learn by gradient lack to weight 1 of their own loss: the package gives both the
+        codebook and the commitment loss the commitment's weight."""
+        lacking = max(0.0, 1.0 - self._settings.commitment)
+        losses = []
+        for columns, layer, codes_B in zip(self._slices, _layers(self._books), codes_BL.T, strict=True):
+            points_BZ = layer._codebook.embed[0][codes_B]
+            share = (columns.stop - columns.start) / self._vectors_ND.shape[1]
+            losses.append(share * F.mse_loss(points_BZ, residual_BZ[:, columns]))
+            residual_BZ = residual_BZ.clone()  # the loss before still needs what it was
+            residual_BZ[:, columns] -= points_BZ.detach()
+        return lacking * torch.stack(losses).sum()
 
     def result(self, seed: int) -> tuple[RqVae, dict[str, torch.Tensor]]:
         """What was learned, frozen, on the CPU; codes that no item is nearest to moved to where items are."""

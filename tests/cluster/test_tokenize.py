@@ -14,7 +14,7 @@ from pipelines import ingest, tokenize_items
 from pipelines.stage import run_stages
 from semconv.artifacts import Corpus, ItemTokens, ItemVectors, Run, finish, staging
 from semconv.config import RqVaeSettings, Settings
-from semconv.errors import SemconvError, SettingError
+from semconv.errors import ArtifactError, SemconvError, SettingError
 from semconv.llm.small import small_model, train_tokenizer
 from semconv.llm.trie import Trie
 from semconv.tokens.contrast import projected_codes
@@ -135,6 +135,16 @@ def test_a_catalogue_that_gained_and_lost_items_continues_the_earlier_tokens(
     run_stages(settings, (tokenize_items.STAGE,))
     again = ItemTokens.open(run.artifact("tokens"))
     assert (again.manifest.created, again.fingerprint) == written
+
+    alone = settings.model_copy(
+        update={
+            "run": settings.run.model_copy(update={"parent": None}),
+            "tokenize": settings.tokenize.model_copy(update={"append": False}),
+        }
+    )
+    with pytest.raises(ArtifactError, match="continue those of another run"):
+        run_stages(alone, (tokenize_items.STAGE,))
+    assert ItemTokens.open(run.artifact("tokens")).fingerprint == may.fingerprint
 
 
 def test_text_of_another_width_than_the_parents_leaves_no_tokens(tiny_settings: Settings, tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def test_append_is_a_flag_for_short_and_needs_another_run_to_continue() -> None:
         load_settings(["--append"])
     with pytest.raises(SettingError, match=r"run\.parent and run\.name are both 'may'"):
         load_settings(["--append", "--run.parent", "may", "--run.name", "may"])
-    assert not load_settings(["--run.parent", "april"]).tokenize.append
+    with pytest.raises(SettingError, match=r"run\.parent is 'april', which only tokenize\.append"):
+        load_settings(["--run.parent", "april"])
 
 
 @pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden", ""])

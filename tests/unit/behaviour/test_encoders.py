@@ -29,6 +29,7 @@ from semconv.config import (
     SasrecSettings,
     determining,
 )
+from semconv.errors import ResourceError
 from tests.unit.behaviour.conftest import CorpusMaker
 
 GRAPH = {"width": 16, "epochs": 6, "batch_size": 64, "negatives": 20, "learning_rate": 1e-2}
@@ -114,6 +115,27 @@ def test_it_is_fitted_on_training_interactions_alone(name: str, make_corpus: Cor
     one, other, changed = (fitted(name, make_corpus(rows, 20), settings) for rows in (sequences, held_out, trained))
     assert same(one, other)
     assert not same(one, changed)
+
+
+@pytest.mark.parametrize("value", [0.0, torch.nan])
+def test_a_model_that_tells_nothing_apart_finds_nothing(value: float, make_corpus: CorpusMaker) -> None:
+    corpus = make_corpus(two_groups(60, users=20, length=6), 60)
+
+    class Blank:
+        name = "blank"
+
+        def scores(self, histories: Sequence[np.ndarray]) -> torch.Tensor:
+            return torch.full((len(histories), corpus.n_items), value)
+
+    assert validate(Blank(), corpus.split("valid")) == (0.0, 0.0)
+
+
+@every_encoder
+def test_a_loss_that_is_no_number_ends_the_fit(name: str, make_corpus: CorpusMaker) -> None:
+    corpus = make_corpus(two_groups(20, users=20, length=6), 20)
+    wild = SMALL[name].model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(ResourceError, match=f"loss of {name} stopped being a number"):
+        fitted(name, corpus, wild)
 
 
 def histories(*rows: Sequence[int]) -> list[np.ndarray]:

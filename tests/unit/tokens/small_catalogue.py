@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,10 @@ def make_corpus(path: Path) -> Corpus:
         bought = (family * EACH + rng.integers(0, EACH, rng.integers(4, 9))).tolist()
         ends = {"train_end": len(bought) - 2, "valid_end": len(bought) - 1}
         rows.append({"user_id": f"u{user}", "items": bought, "times": None, **ends})
+    return write_corpus(path, items, rows)
+
+
+def write_corpus(path: Path, items: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Corpus:
     with staging(path) as folder:
         for name, table in (
             ("items", pa.Table.from_pylist(items, schema=ITEMS)),

@@ -68,6 +68,13 @@ def codes_by_id(tokens: ItemTokens) -> dict[str, tuple[int, ...]]:
     return dict(zip(tokens.item_ids, map(tuple, tokens.codes.tolist()), strict=True))
 
 
+def fused_from_text(tokenizer: ItemTokenizer, items: list[int]) -> torch.Tensor:
+    """Text, and the behaviour that text lets expect."""
+    text_NP = tokenizer.fusion.projections["text"](torch.stack([text_of(item) for item in items]))
+    guess_NP = text_NP @ tokenizer.fusion.predictors["behaviour"] * tokenizer.fusion.weights["behaviour"]
+    return torch.cat([text_NP, guess_NP], dim=1)
+
+
 def with_(how: Resolver) -> TokenizeSettings:
     return CHOSEN.model_copy(update={"collisions": how})
 
@@ -101,12 +108,7 @@ def test_every_item_is_reachable_by_its_codes_whatever_the_resolver(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("how", "quantizer"),
-    [
-        ("reassign", "residual_kmeans"),
-        ("extra", "residual_kmeans"),
-        ("none", "residual_kmeans"),
-        ("reassign", "rqvae"),
-    ],
+    [(how, "residual_kmeans") for how in ("reassign", "extra", "none")] + [("reassign", "rqvae")],
 )
 def test_known_items_keep_their_codes_and_new_ones_get_free_ones(tmp_path: Path, how: Resolver, quantizer: str) -> None:
     chosen = with_(how).model_copy(update={"quantizer": quantizer})
@@ -114,9 +116,7 @@ def test_known_items_keep_their_codes_and_new_ones_get_free_ones(tmp_path: Path,
     items = [25, *range(19, 4, -1), *range(20, 25)]
     may = make(tmp_path, "may", items, chosen, "april")
     before, after = codes_by_id(april), codes_by_id(may)
-    assert {item_id: after[item_id] for item_id in ids(list(range(5, 20)))} == {
-        item_id: before[item_id] for item_id in ids(list(range(5, 20)))
-    }
+    assert [after[item_id] for item_id in ids(items[1:16])] == [before[item_id] for item_id in ids(items[1:16])]
     assert may.item_ids == ids(items)
     assert dict(zip(may.reserved[0], map(tuple, may.reserved[1].tolist()), strict=True)) == {
         item_id: before[item_id] for item_id in ids([0, 1, 2, 3, 4])
@@ -132,12 +132,8 @@ def test_known_items_keep_their_codes_and_new_ones_get_free_ones(tmp_path: Path,
     assert sorted(item for group in reachable(may).values() for item in group) == list(range(21))
     for name in ("quantizer.safetensors", "quantizer.json"):
         assert (may.path / name).read_bytes() == (april.path / name).read_bytes()
-    again = append_items(
-        Parent.open(Run(str(tmp_path), "april")),
-        ids(items),
-        ItemVectors.open(Run(str(tmp_path), "may").artifact("vectors")),
-        chosen,
-    )
+    vectors = ItemVectors.open(Run(str(tmp_path), "may").artifact("vectors"))
+    again = append_items(Parent.open(Run(str(tmp_path), "april")), ids(items), vectors, chosen)
     assert again.codes_NL.tolist() == may.codes.tolist()
 
 
@@ -147,16 +143,27 @@ def test_a_new_item_that_has_room_takes_the_nearest_codes_of_its_text(tmp_path: 
     april = make(tmp_path, "april", list(range(20)), chosen)
     may = make(tmp_path, "may", [*range(20), 101], chosen, "april")
     tokenizer = ItemTokenizer.open(april)
-    text_1P = tokenizer.fusion.projections["text"](text_of(101)[None])
-    guess_1P = text_1P @ tokenizer.fusion.predictors["behaviour"] * tokenizer.fusion.weights["behaviour"]
-    fused_1D = torch.cat([text_1P, guess_1P], dim=1)
+    fused_1D = fused_from_text(tokenizer, [101])
     nearest_1L = tokenizer.quantizer.encode(fused_1D)
     first, last = codes_by_id(may)["i101"]
     assert first == int(nearest_1L[0, 0])
     costs_C = tokenizer.quantizer.last_level_costs(fused_1D, nearest_1L)[0].tolist()
-    taken = set(codes_by_id(april).values())
-    free = [code for code in range(12) if (first, code) not in taken]
+    free = [code for code in range(12) if (first, code) not in codes_by_id(april).values()]
     assert costs_C[last] == pytest.approx(min(costs_C[code] for code in free), rel=1e-4)
+
+
+def test_errors_are_those_of_the_new_items_alone(tmp_path: Path) -> None:
+    items = [*range(20), 101, 102, 103]
+    tokenizer = ItemTokenizer.open(make(tmp_path, "april", items[:20], CHOSEN))
+    may = make(tmp_path, "may", items, CHOSEN, "april")
+    quality = json.loads((may.path / "quality.json").read_text())
+    fused_ND = fused_from_text(tokenizer, items)
+    spread = (fused_ND[20:] - fused_ND.mean(dim=0)).square().sum()
+    nearest_ML = tokenizer.quantizer.encode(fused_ND[20:])
+    for name, codes_ML in (("error", torch.from_numpy(may.codes[20:]).long()), ("error_before", nearest_ML)):
+        missed = (fused_ND[20:] - tokenizer.quantizer.decode(codes_ML)).square().sum()
+        assert quality[name] == pytest.approx(float(missed / spread), rel=1e-4)
+    assert quality["error_by_level"][-1] == quality["error_before"]
 
 
 def test_versions_chain_and_an_item_that_comes_back_gets_its_old_codes(tmp_path: Path) -> None:
@@ -205,25 +212,23 @@ def test_more_items_than_tuples_share_and_the_report_says_so(tmp_path: Path) -> 
     """36 tuples: 30 known items, 5 of them reserved, and 10 new ones."""
     april = make(tmp_path, "april", list(range(30)), CHOSEN)
     may = make(tmp_path, "may", list(range(5, 40)), CHOSEN, "april")
-    quality = json.loads((may.path / "quality.json").read_text())
-    reserved = set(map(tuple, may.reserved[1].tolist()))
-    known = set(codes_by_id(april).values())
-    assert quality["collision_rate"] > 0
-    assert len(known | set(codes_by_id(may).values())) == 36
-    assert len(reserved) == 5
+    assert json.loads((may.path / "quality.json").read_text())["collision_rate"] > 0
+    assert len({*codes_by_id(april).values(), *codes_by_id(may).values()}) == 36
+    assert len(set(map(tuple, may.reserved[1].tolist()))) == 5
 
 
 def test_nothing_new_is_a_version_too(tmp_path: Path) -> None:
     april = make(tmp_path, "april", list(range(20)), CHOSEN)
     may = make(tmp_path, "may", list(range(3, 20)), CHOSEN, "april")
     assert may.codes.tolist() == april.codes[3:].tolist()
+    quality = json.loads((may.path / "quality.json").read_text())
+    assert [quality[name] for name in ("error", "error_before", "error_by_level")] == [None] * 3
     assert may.fingerprint != april.fingerprint
 
 
 def settings_for(root: Path, chosen: TokenizeSettings = CHOSEN, **run: object) -> Settings:
     plain: dict[str, object] = {"root": str(root), "name": "may", "parent": "april"}
-    tokenize = chosen.model_dump() | {"append": True}
-    return Settings.model_validate({"run": plain | run, "tokenize": tokenize})
+    return Settings.model_validate({"run": plain | run, "tokenize": chosen.model_dump() | {"append": True}})
 
 
 @pytest.mark.parametrize(

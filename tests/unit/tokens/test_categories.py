@@ -43,8 +43,9 @@ def test_scattering_items_does_not_make_them_pure() -> None:
 def test_without_mates_or_categories() -> None:
     alone = purity(np.arange(4)[:, None].astype(np.int32), np.asarray([0, 0, 1, 1]))
     assert alone is not None
-    assert (alone[1].chance, alone[1].asked) == (alone[0].chance, 0.0)
+    assert alone[0].chance is not None
+    assert (alone[1].chance, alone[1].asked) == (None, 0.0)
     assert purity(np.zeros((3, 1), np.int32), np.full(3, NO_KIND)) is None
     single = purity(np.zeros((1, 1), np.int32), np.zeros(1, np.int64))
     assert single is not None
-    assert single[1].asked == 0
+    assert [(found.chance, found.asked) for found in single] == [(None, 0.0)] * 2

@@ -44,6 +44,8 @@ def test_columns_may_come_in_any_order_and_others_are_not_read(tmp_path: Path) -
         (ROWS[:3], "lacks 1 of the corpus's 4 items, 'e' first"),
         ([*ROWS, "b,2,3"], "line 6: item 'b' comes a second time"),
         ([*ROWS[:3], "e,8,0"], "line 5: code_0 is 8, outside 0 to 7"),
+        (["a,0,1", "", "b,2,8"], "line 3 is blank"),
+        ([*ROWS, ""], "line 6 is blank"),
         ([*ROWS[:3], "e,-1,0"], "line 5: code_0 is '-1', not a whole number"),
         ([*ROWS[:3], "e,7,1.5"], "line 5: code_1 is '1.5', not a whole number"),
         ([*ROWS[:3], "e,7,"], "line 5: code_1 is '', not a whole number"),
@@ -58,11 +60,33 @@ def test_what_is_wrong_with_a_row_is_one_error(tmp_path: Path, rows: list[str], 
 
 
 @pytest.mark.parametrize(
-    "header", ["item_id,code_0,code_2", "item,code_0,code_1", "item_id,code_1,code_2", "item_id,a,b"]
+    "header",
+    [
+        "item_id,code_0,code_2",
+        "item,code_0,code_1",
+        "item_id,code_1,code_2",
+        "item_id,a,b",
+        "item_id,code_00,code_01",
+        "item_id,code_0,code_0",
+        "item_id,code_\u0660,code_\u0661",
+    ],
 )
 def test_columns_that_are_not_an_index_are_named(tmp_path: Path, header: str) -> None:
     with pytest.raises(InputError, match=header.replace(",", ", ")):
         read_index(written(tmp_path / "x.csv", *ROWS, header=header), IDS)
+
+
+def test_codes_beyond_the_codebooks_say_what_to_do(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", *ROWS[:3], "e,299,0")
+    assert read_index(path, IDS).codes_per_level == 300
+    with pytest.raises(InputError, match=r"code_0 is 299, outside 0 to 255.*tokenize\.codes is 300 or more"):
+        read_index(path, IDS, 256)
+    highest = written(tmp_path / "y.csv", *ROWS[:3], "e,65535,0")
+    assert read_index(highest, IDS).codes_per_level == 65_536
+    hashes = written(tmp_path / "z.csv", *ROWS[:3], "e,999999999,0")
+    for size in (None, 256):
+        with pytest.raises(InputError, match=r"line 5: code_0 is 999999999, outside 0 to .*from 0 on"):
+            read_index(hashes, IDS, size)
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:

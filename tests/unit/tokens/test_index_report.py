@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_catalogue import FAMILY, HOSTILE, N_ITEMS, family_vectors, make_corpus
+from small_catalogue import FAMILY, HOSTILE, N_ITEMS, family_vectors, make_corpus, write_corpus
 
-from semconv.evaluation.index_tables import Row
+from semconv.evaluation.index_tables import Row, sections
 from semconv.evaluation.index_write import write_index_reports
 from semconv.tokens.index import CodeIndex
 from semconv.tokens.index_report import IndexReport, Space, Yardstick, index_report
@@ -81,7 +81,24 @@ def test_the_same_reports_give_the_same_bytes(tmp_path: Path, yardstick: Yardsti
     assert pages[0] == pages[1]
 
 
-def test_a_catalogue_of_one_item_of_which_nothing_is_known(tmp_path: Path) -> None:
+def test_a_catalogue_of_one_item(tmp_path: Path) -> None:
+    item = {"item_id": "i0", "title": "the thing", "categories": ["Shop"]}
+    user = {"user_id": "u0", "items": [0, 0, 0], "times": None, "train_end": 1, "valid_end": 2}
+    corpus = write_corpus(tmp_path / "corpus", [item], [user])
+    spaces = {"text": Space(torch.ones(1, 4), torch.ones(1, dtype=torch.bool))}
+    one = CodeIndex("one", np.asarray([[3, 1]], np.int32), 4)
+    report = index_report(one, Yardstick.of(corpus, spaces, seed=0))
+    assert report.figures["unique_tuples"] == 1
+    assert report.figures["neighbours"] == {"text": None}
+    assert report.figures["purity"] == [{"chance": None, "asked": 0.0}] * 3
+    assert report.figures["prefix_error"] == {"text": [0.0, 0.0]}
+    assert report.figures["next_prefix"]["1"]["item_bits"] == 0
+    assert [example.items for example in report.examples] == [(((3, 1), "the thing"),)]
+    write_index_reports(tmp_path, "x", [report])
+    assert "the thing" in (tmp_path / "indexes.html").read_text()
+
+
+def test_a_space_of_which_nothing_is_known(tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path / "corpus")
     nothing = torch.zeros(N_ITEMS, dtype=torch.bool)
     spaces = {"text": Space(torch.zeros(N_ITEMS, 4), nothing)}
@@ -97,6 +114,19 @@ def test_best_is_best_of_what_is_known() -> None:
     assert [row.text(place) for place in range(3)] == ["0.5000", "", "0.7000"]
     assert not Row("x", (1.0, 1.0), better=1).is_best(0)
     assert not Row("x", (1.0, 2.0)).is_best(1)
+
+
+def test_nothing_is_best_where_figures_improve_by_themselves_or_nobody_can_be_asked(
+    reports: list[IndexReport],
+) -> None:
+    rows = {row.label: row for group in sections(reports).values() for row in group}
+    best = {label: [row.is_best(place) for place in range(2)] for label, row in rows.items()}
+    assert best["text, 1 code"] == [True, False]
+    assert best["text, 2 codes"] == best["text, 3 codes"] == [False, False]
+    assert best["1 code: purity"] == [True, False]
+    assert rows["2 codes: purity"].values[0] is None
+    assert best["2 codes: purity"] == [False, False]
+    assert rows["2 codes: purity"].text(0) == ""
 
 
 def test_prefix_error_is_the_spread_within_prefixes() -> None:

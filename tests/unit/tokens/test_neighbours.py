@@ -56,13 +56,30 @@ def test_codes_that_say_the_families_keep_every_neighbour() -> None:
 
 
 def test_lumping_all_together_or_drawing_lots_gains_nothing() -> None:
-    neighbours = of_all(family_vectors())
-    one = preservation(np.zeros((N_ITEMS, 2), np.int32), neighbours)
+    items = 1000
+    vectors = torch.randn(items, 8, generator=torch.Generator().manual_seed(0))
+    neighbours, chance = of_all(vectors), 10 / (items - 1)
+    one = preservation(np.zeros((items, 2), np.int32), neighbours)
     assert one is not None
-    assert one.prefixes == one.codes == pytest.approx(10 / (N_ITEMS - 1))
-    lots = preservation(np.random.default_rng(1).permutation(N_ITEMS)[:, None].astype(np.int32), neighbours)
+    assert one.prefixes == one.codes == pytest.approx(chance)
+    lots = preservation(np.random.default_rng(0).integers(0, 16, (items, 4)).astype(np.int32), neighbours)
     assert lots is not None
-    assert lots.prefixes == pytest.approx(10 / (N_ITEMS - 1))
+    assert max(lots.prefixes, lots.codes) < 1.5 * chance
+    ours = preservation(
+        ResidualKMeans.fit(vectors, levels=4, codes=16, iterations=5, seed=0).encode(vectors).numpy().astype(np.int32),
+        neighbours,
+    )
+    assert ours is not None
+    assert min(ours.prefixes, ours.codes) > 10 * chance
+
+
+def test_a_code_for_every_item_on_one_level_says_its_vector() -> None:
+    own = preservation(
+        np.random.default_rng(1).permutation(N_ITEMS)[:, None].astype(np.int32), of_all(family_vectors())
+    )
+    assert own is not None
+    assert own.prefixes == pytest.approx(10 / (N_ITEMS - 1))
+    assert own.codes == 1.0
 
 
 def test_the_numbers_of_codes_mean_nothing() -> None:

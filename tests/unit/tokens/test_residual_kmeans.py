@@ -93,3 +93,19 @@ def test_codes_are_revived_among_thousands_of_duplicates() -> None:
     assert len(nearest.unique()) == 16
     assert errors.sum() < assign(vectors, stuck)[1].sum()
     assert torch.equal(stuck, torch.zeros(16, 4))
+
+
+def test_columns_may_count_more_at_the_first_level_than_below() -> None:
+    """One column tells eight groups apart, another, far louder, eight more: whichever counts gives the first code."""
+    groups = torch.arange(64)
+    quiet, loud = (groups % 8).float() - 3.5, 10.0 * ((groups // 8).float() - 3.5)
+    vectors = torch.stack([quiet, loud], dim=1).repeat(5, 1) + 0.01 * noise(320, 2)
+    scale = torch.tensor([1000.0, 1.0])
+    for first, told in ((None, groups // 8), (scale, groups % 8)):
+        quantizer = ResidualKMeans.fit(vectors, levels=2, codes=8, iterations=20, seed=0, first_D=first)
+        codes = quantizer.encode(vectors)
+        pairs = torch.stack([codes[:, 0], told.repeat(5)], dim=1)
+        assert len(torch.unique(pairs, dim=0)) == 8
+        assert (quantizer.decode(codes) - vectors).abs().max() < 0.1
+        again = ResidualKMeans.of(quantizer.tensors())
+        assert torch.equal(again.encode(vectors), codes)

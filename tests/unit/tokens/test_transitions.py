@@ -1,4 +1,4 @@
-"""Predicting the next prefix: proper chances, and no prize for lumping or scattering."""
+"""Predicting the next prefix: proper chances, no prize for one code or for lots, and what finite counts cannot show."""
 
 from __future__ import annotations
 
@@ -73,6 +73,13 @@ def test_an_index_of_one_code_has_no_entropy_and_wins_nothing(transitions: Trans
     lots = asked(np.random.default_rng(0).integers(0, 6, (N_ITEMS, 1)), transitions)
     assert lots.information < 0.1 < family.information
     assert family.item_bits < min(one.item_bits, lots.item_bits) - 1
+
+
+def test_fewer_larger_codes_are_easier_to_predict(transitions: Transitions) -> None:
+    """Codes of single items tell all that their families do, and more; counts as thin as these do not show it."""
+    family, single = asked(FAMILY[:, None], transitions), asked(np.arange(N_ITEMS)[:, None], transitions)
+    assert family.information > single.information + 0.3
+    assert family.normalised > single.normalised
 
 
 def test_longer_prefixes_fall_back_on_shorter_ones(transitions: Transitions) -> None:
