@@ -63,7 +63,7 @@ def test_the_chosen_encoder_gives_the_vectors_and_every_fitted_one_is_kept_and_t
     assert list(behaviour.models()) == ["popularity", "item_to_item", "lightgcn", "dccf"]
     known = behaviour.encoders["dccf"].item_vectors[vectors.has_behaviour]
     assert torch.equal(vectors.behaviour[vectors.has_behaviour], known)
-    told = capfd.readouterr().out
+    told = capfd.readouterr().err
     for name in ("lightgcn", "dccf"):
         point = behaviour.manifest.counts["valid"][name]
         assert f"{name} recall@10 {point['recall_at_10']:.4f} ndcg@10 {point['ndcg_at_10']:.4f}, valid" in told
