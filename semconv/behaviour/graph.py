@@ -78,12 +78,12 @@ class InteractionGraph:
 
     def to_items(self, weights_E: torch.Tensor, users_UD: torch.Tensor) -> torch.Tensor:
         """Sum over every item's users of the edge's weight times the user's row, (N, D); differentiable in both."""
-        result: torch.Tensor = _ToItems.apply(self, weights_E, users_UD)  # type: ignore[no-untyped-call]
+        result: torch.Tensor = _ToItems.apply(self, weights_E, users_UD)  # type: ignore[no-untyped-call]  # likewise
         return result
 
     def dots(self, users_UD: torch.Tensor, items_ND: torch.Tensor) -> torch.Tensor:
         """Inner product of the two ends of every edge, (E); differentiable in both."""
-        result: torch.Tensor = _Dots.apply(self, users_UD, items_ND)  # type: ignore[no-untyped-call]
+        result: torch.Tensor = _Dots.apply(self, users_UD, items_ND)  # type: ignore[no-untyped-call]  # likewise
         return result
 
     def sum_to_users(self, weights_E: torch.Tensor, items_ND: torch.Tensor) -> torch.Tensor:
