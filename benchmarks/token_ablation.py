@@ -42,7 +42,7 @@ from semconv.training.job import Job
 
 RQVAE: dict[str, Any] = {"quantizer": "rqvae"}
 KMEANS: dict[str, Any] = {"quantizer": "residual_kmeans"}
-ONE_WEIGHT: dict[str, Any] = {**KMEANS, "behaviour_weight": 0.7, "first_behaviour_weight": 0.7}
+ONE_WEIGHT: dict[str, Any] = {**KMEANS, "behaviour_weight": 0.7, "first_behaviour_factor": 1.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "residual_kmeans": KMEANS,
     "one_weight": ONE_WEIGHT,

@@ -242,8 +242,11 @@ class TokenizeSettings(Section):
     codes: Annotated[int, Field(ge=2, le=65536)] = setting(256, "codes per level")
     text_weight: float = setting(1.0, "weight of the text vector in the fused vector", ge=0)
     behaviour_weight: float = setting(0.5, "weight of the behaviour vector in the fused vector", ge=0)
-    first_behaviour_weight: float = setting(
-        0.9, "its weight at the first level (residual_kmeans): the first code says more of who buys an item", gt=0
+    first_behaviour_factor: float = setting(
+        1.8,
+        "how many times as much it weighs at the first level (residual_kmeans): the first code says more of who buys "
+        "an item",
+        gt=0,
     )
     text_components: Positive = setting(128, "principal components kept of the text vectors")
     behaviour_components: Positive = setting(64, "principal components kept of the behaviour vectors")
@@ -276,7 +279,7 @@ class TokenizeSettings(Section):
 
     def idle(self) -> frozenset[str]:
         """What belongs to the other quantizer, or to a pull that is off."""
-        off = {"rqvae"} if self.quantizer == "residual_kmeans" else {"align_steps", "first_behaviour_weight"}
+        off = {"rqvae"} if self.quantizer == "residual_kmeans" else {"align_steps", "first_behaviour_factor"}
         return frozenset(off | ({"align_temperature", "align_steps"} if not self.align_weight else set()))
 
     @model_validator(mode="after")

@@ -58,11 +58,12 @@ def resolve_collisions(
     resolved_NL = spread_overflow(quantizer, vectors_ND, codes_NL, taken_TL)
     members_G, starts = colliding_groups(resolved_NL, taken_TL)
     free = _free_last_codes(resolved_NL, taken_TL, members_G[starts[:-1]], quantizer.codebooks.shape[1])
-    for first, last in _blocks(starts):
-        block_G = torch.from_numpy(members_G[starts[first] : starts[last]])
-        costs_GC = quantizer.last_level_costs(vectors_ND[block_G], resolved_NL[block_G]).double().cpu().numpy()
+    last = codes_NL.shape[1] - 1
+    for first, end in _blocks(starts):
+        block_G = torch.from_numpy(members_G[starts[first] : starts[end]])
+        costs_GC = quantizer.level_costs(vectors_ND[block_G], resolved_NL[block_G], last).double().cpu().numpy()
         codes_G = resolved_NL[block_G, -1].numpy()
-        bounds = (starts[first : last + 1] - starts[first]).tolist()
+        bounds = (starts[first : end + 1] - starts[first]).tolist()
         for start, stop in pairwise(bounds):
             open_R = next(free)
             rows, columns = linear_sum_assignment(costs_GC[start:stop, open_R])

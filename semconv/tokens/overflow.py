@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from semconv.tokens.kmeans import assign, squared_distances
+from semconv.tokens.kmeans import assign
 from semconv.tokens.prefixes import Int64, prefix_ids, rows_by_id
 from semconv.tokens.quantizer import Quantizer
 
@@ -32,7 +32,7 @@ def spread_overflow(
 
     Tuples of ``taken_TL``, int64 (T, L), no two the same, count as full.
     Moves are made one after another, always the one that adds least of all that are left. What a move adds is counted
-    at its level: the squared error of the prefix with the sibling's code less that with the item's own. Below it the
+    at its level: the cost (`Quantizer.level_costs`) of the sibling's code less that of the item's own. Below it the
     item is encoded anew. Of identical items those with the highest index move first; equal errors are ordered by
     item, then by code. Greedy: each move is the cheapest at its time, the sum need not be the least. Last codes may
     collide afterwards.
@@ -54,19 +54,21 @@ def spread_overflow(
         for parent in np.unique(parent_A[:many][crowded_N]).tolist():
             members_M = order_N[starts[parent] : starts[parent + 1]]
             taken_here = taken[order_T[taken_starts[parent] : taken_starts[parent + 1]], level]
-            family = _Family(quantizer, quantizer.latents(vectors_ND[members_M]), codes_NL[members_M], level)
+            family = _Family(quantizer, vectors_ND[members_M], codes_NL[members_M], level)
             codes_NL[members_M] = family.relieved(capacity - np.bincount(taken_here, minlength=codes))
     return codes_NL
 
 
 class _Family:
-    """The items under one prefix of ``level`` codes: latents (M, Z), codes (M, L)."""
+    """The items under one prefix of ``level`` codes: vectors (M, D), codes (M, L)."""
 
-    def __init__(self, quantizer: Quantizer, latents_MZ: torch.Tensor, codes_ML: torch.Tensor, level: int) -> None:
-        self._codebooks, self._level = quantizer.codebooks, level
-        self._codes_ML = codes_ML
+    def __init__(self, quantizer: Quantizer, vectors_MD: torch.Tensor, codes_ML: torch.Tensor, level: int) -> None:
+        self._quantizer, self._codebooks, self._level = quantizer, quantizer.codebooks, level
+        self._vectors_MD, self._codes_ML = vectors_MD, codes_ML
         above = zip(self._codebooks[:level], codes_ML.T, strict=False)
-        self._residual_MZ = latents_MZ - sum((book_CZ[codes_M] for book_CZ, codes_M in above), torch.zeros(1))
+        self._residual_MZ = quantizer.latents(vectors_MD) - sum(
+            (book_CZ[codes_M] for book_CZ, codes_M in above), torch.zeros(1)
+        )
 
     def relieved(self, capacity_C: Int64) -> torch.Tensor:
         """The codes after items have moved until no child holds more than its capacity, or none has room."""
@@ -108,8 +110,9 @@ class _Family:
 
     def _added(self, members_K: Int64, open_R: Int64) -> Float32:
         """What a move to each sibling with room adds, float32 (K, R)."""
-        errors_KC = squared_distances(self._residual_MZ[members_K], self._codebooks[self._level])
-        own_K1 = errors_KC.gather(1, self._codes_ML[members_K, self._level, None])
+        codes_KL = self._codes_ML[members_K]
+        errors_KC = self._quantizer.level_costs(self._vectors_MD[members_K], codes_KL, self._level)
+        own_K1 = errors_KC.gather(1, codes_KL[:, self._level, None])
         return (errors_KC[:, open_R] - own_K1).numpy()
 
     def _encoded(self, moved_to: dict[int, int]) -> torch.Tensor:

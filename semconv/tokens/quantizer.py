@@ -30,9 +30,9 @@ class Quantizer(Protocol):
         """What the codes stand for, float32 (N, D); of fewer columns, what the first levels say alone."""
         ...
 
-    def last_level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor) -> torch.Tensor:
-        """Squared error, in the quantised space, of every vector under each code of the last level, its other codes
-        kept: float32 (N, C)."""
+    def level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor, level: int) -> torch.Tensor:
+        """Squared error, in the quantised space, of every vector under each code of a level, the codes before it kept:
+        float32 (N, C), as the level itself measures distance. Codes from ``level`` on are not looked at."""
         ...
 
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -75,7 +75,9 @@ class ResidualKMeans:
         generator = torch.Generator().manual_seed(seed)
         sample_SD = vectors_ND[torch.randperm(len(vectors_ND), generator=generator)[:SAMPLE]]
         plain = replace(self, prices_C=None)
-        return replace(self, prices_C=even_prices(plain.last_level_costs(sample_SD, plain.encode(sample_SD))))
+        return replace(
+            self, prices_C=even_prices(plain.level_costs(sample_SD, plain.encode(sample_SD), len(self.codebooks) - 1))
+        )
 
     def latents(self, vectors_ND: torch.Tensor) -> torch.Tensor:
         """The vectors themselves: they are what is quantised."""
@@ -101,10 +103,11 @@ class ResidualKMeans:
             total_ND += codebook_CD[codes_N]
         return total_ND
 
-    def last_level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor) -> torch.Tensor:
-        """Squared error under each code of the last level, the codes before it kept: float32 (N, C)."""
-        before_ND = self.decode(codes_NL[:, :-1])
-        return squared_distances(vectors_ND.float() - before_ND, self.codebooks[-1])
+    def level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor, level: int) -> torch.Tensor:
+        """Squared error under each code of a level, the codes before it kept: float32 (N, C); scaled at the first."""
+        scale_D = None if level else self.first_D
+        residual_ND = vectors_ND.float() - self.decode(codes_NL[:, :level])
+        return squared_distances(_scaled(residual_ND, scale_D), _scaled(self.codebooks[level], scale_D))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """``codebooks``, and ``prices`` and ``first`` where there are any."""

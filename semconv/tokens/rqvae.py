@@ -80,9 +80,9 @@ class RqVae:
         blocks = torch.split(codes_NL, BLOCK)
         return torch.cat([self.decoder(self.cascade.decode(block_BL)) for block_BL in blocks]) / self.scale
 
-    def last_level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor) -> torch.Tensor:
-        """Squared error in the latent space under each code of the last level: float32 (N, C)."""
-        return self.cascade.last_level_costs(self.latents(vectors_ND), codes_NL)
+    def level_costs(self, vectors_ND: torch.Tensor, codes_NL: torch.Tensor, level: int) -> torch.Tensor:
+        """Squared error in the latent space under each code of a level, the codes before it kept: float32 (N, C)."""
+        return self.cascade.level_costs(self.latents(vectors_ND), codes_NL, level)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The cascade's tensors, ``encoder.*``, ``decoder.*`` and ``scale``."""

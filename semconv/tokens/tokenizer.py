@@ -122,7 +122,7 @@ def _first_level(fusion: Fusion, settings: TokenizeSettings) -> torch.Tensor | N
     """How much each column of the fused vectors counts at the first level, float32 (F); None: all alike."""
     if _BEHAVIOUR not in fusion.weights or len(fusion.weights) == 1:
         return None
-    return fusion.columns({_BEHAVIOUR: settings.first_behaviour_weight / settings.behaviour_weight})
+    return fusion.columns({_BEHAVIOUR: settings.first_behaviour_factor})
 
 
 def _fit_residual_kmeans(

@@ -78,7 +78,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     publish(folder, "base", write_base)
     components = {"text_components": 3, "behaviour_components": 3}
     settings = TokenizeSettings(
-        levels=2, codes=16, **components, first_behaviour_weight=0.5, iterations=8, align_weight=0.0
+        levels=2, codes=16, **components, first_behaviour_factor=1.0, iterations=8, align_weight=0.0
     )
     vectors, corpus = ItemVectors.open(folder / "vectors"), Corpus.open(folder / "corpus")
     tokenized = tokenize_items(vectors, settings, seed=1)

@@ -147,7 +147,7 @@ def test_a_new_item_that_has_room_takes_the_nearest_codes_of_its_text(tmp_path: 
     nearest_1L = tokenizer.quantizer.encode(fused_1D)
     first, last = codes_by_id(may)["i101"]
     assert first == int(nearest_1L[0, 0])
-    costs_C = tokenizer.quantizer.last_level_costs(fused_1D, nearest_1L)[0].tolist()
+    costs_C = tokenizer.quantizer.level_costs(fused_1D, nearest_1L, nearest_1L.shape[1] - 1)[0].tolist()
     free = [code for code in range(12) if (first, code) not in codes_by_id(april).values()]
     assert costs_C[last] == pytest.approx(min(costs_C[code] for code in free), rel=1e-4)
 

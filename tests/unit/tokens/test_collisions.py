@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_added_error_is_the_least_possible_in_every_group(seed: int) -> None:
     codes = torch.tensor([[2, 0]] * 4 + [[1, 3]] * 3 + [[0, 0], [0, 1], [0, 4]])
     resolved = resolve_collisions(coder, vectors, codes)
     assert unique_tuples(resolved) == 10
-    costs = coder.last_level_costs(vectors, codes)
+    costs = coder.level_costs(vectors, codes, codes.shape[1] - 1)
     for members in (range(4), range(4, 7)):
         best = min(
             sum(float(costs[i, c]) for i, c in zip(members, chosen, strict=True))
@@ -83,14 +84,16 @@ def test_without_collisions_nothing_changes() -> None:
     assert [len(part) for part in colliding_groups(codes)] == [0, 1]
 
 
+@pytest.mark.parametrize("scale", [None, torch.tensor([1.0, 9.0, 0.1])])
 @pytest.mark.parametrize("seed", range(8))
-def test_the_item_that_leaves_a_full_prefix_is_the_cheapest_to_move(seed: int) -> None:
-    coder = quantizer(3, seed=seed)
+def test_the_item_that_leaves_a_full_prefix_is_the_cheapest_to_move(seed: int, scale: torch.Tensor | None) -> None:
+    coder = replace(quantizer(3, seed=seed), first_D=scale)
     vectors = noise(5, seed=seed + 50)
     codes = torch.tensor([[1, 0], [1, 1], [1, 2], [1, 0], [2, 1]])
     moved = spread_overflow(coder, vectors, codes)
     changed = (moved[:, 0] != codes[:, 0]).nonzero().flatten().tolist()
-    errors = torch.cdist(vectors, coder.codebooks[0]).square()
+    seen = 1.0 if scale is None else scale
+    errors = torch.cdist(vectors * seen, coder.codebooks[0] * seen).square()
     _, item, first = min((float(errors[i, b] - errors[i, 1]), i, b) for i, b in product(range(4), (0, 2)))
     assert changed == [item]
     assert moved[item, 0] == first
@@ -192,7 +195,7 @@ def test_new_items_add_the_least_error_over_the_free_last_codes(seed: int) -> No
     resolved = resolve_collisions(coder, vectors, codes, taken_TL=taken)
     assert torch.equal(resolved[3], codes[3])
     assert resolved[:3, 0].tolist() == [2, 2, 2]
-    costs = coder.last_level_costs(vectors, codes)
+    costs = coder.level_costs(vectors, codes, codes.shape[1] - 1)
     best = min(sum(float(costs[i, c]) for i, c in enumerate(chosen)) for chosen in permutations((1, 2, 4, 5), 3))
     assert sum(float(costs[i, resolved[i, 1]]) for i in range(3)) == pytest.approx(best, rel=1e-5)
 

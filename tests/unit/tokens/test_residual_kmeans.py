@@ -49,7 +49,7 @@ def test_costs_of_the_last_level_are_the_errors_of_decoding() -> None:
     vectors = noise(30, 5)
     quantizer = fit(vectors)
     codes = quantizer.encode(vectors)
-    costs = quantizer.last_level_costs(vectors, codes)
+    costs = quantizer.level_costs(vectors, codes, codes.shape[1] - 1)
     assert costs.argmin(dim=1).tolist() == codes[:, -1].tolist()
     for code in range(8):
         changed = codes.clone()

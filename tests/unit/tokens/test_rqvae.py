@@ -65,7 +65,10 @@ def test_it_comes_back_from_its_tensors(tmp_path: Path) -> None:
         codes = quantizer.encode(vectors)
         assert torch.equal(again.encode(vectors), codes)
         assert torch.equal(again.decode(codes), quantizer.decode(codes))
-        assert torch.equal(again.last_level_costs(vectors, codes), quantizer.last_level_costs(vectors, codes))
+        assert torch.equal(
+            again.level_costs(vectors, codes, codes.shape[1] - 1),
+            quantizer.level_costs(vectors, codes, codes.shape[1] - 1),
+        )
     with pytest.raises(ArtifactError, match="'abacus', which is none of residual_kmeans, rqvae"):
         open_quantizer("abacus", {})
 
@@ -74,7 +77,7 @@ def test_costs_of_the_last_level_are_those_of_the_latent() -> None:
     vectors = bent(50)
     quantizer = fitted(vectors, steps=20)
     codes = quantizer.encode(vectors)
-    costs = quantizer.last_level_costs(vectors, codes)
+    costs = quantizer.level_costs(vectors, codes, codes.shape[1] - 1)
     assert torch.equal(costs.argmin(dim=1), codes[:, -1])
     distance = (quantizer.latents(vectors) - quantizer.cascade.decode(codes)).square().sum(dim=1)
     torch.testing.assert_close(costs.min(dim=1).values, distance, atol=1e-4, rtol=1e-3)
@@ -137,7 +140,7 @@ def test_parallel_codebooks_of_residual_kmeans_each_see_their_own_columns() -> N
     codes, other = quantizer.encode(vectors), quantizer.encode(altered)
     assert torch.equal(codes[:, :2], other[:, :2])
     assert not torch.equal(codes[:, 2:], other[:, 2:])
-    costs = quantizer.last_level_costs(vectors, codes)
+    costs = quantizer.level_costs(vectors, codes, codes.shape[1] - 1)
     assert torch.equal(costs.argmin(dim=1), codes[:, -1])
     missed = float((vectors - quantizer.decode(codes)).square().sum())
     assert math.isclose(float(costs.min(dim=1).values.sum()), missed, rel_tol=1e-4)
