@@ -4,7 +4,8 @@ python -m benchmarks.token_ablation --run runs/beauty --out FILE.json [--only NA
 python -m benchmarks.token_ablation --run runs/beauty --out FILE.json --alignment
 
 ``results.variants.<name>``: figures of the codes, seconds to tokenize, and ``compact_ndcg@10`` on validation users,
-the compact model trained for the same steps with the same seeds, data and schedule on each variant's codes.
+the compact model trained for the same steps with the same seeds, data and schedule on each variant's codes, with
+what it gains over the first variant and the interval of that.
 
 ``results.alignment.<name>``, with ``--alignment``: the token spelling, trained for the same steps on the same batches;
 ``loss`` is the mean training loss of each quarter of the steps by seed, ``recall@10`` that on validation users. Losses
@@ -27,11 +28,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.compact_training import SETTINGS, Course, as_tokens, compact_ndcg, trained
+from benchmarks.compact_training import SETTINGS, Course, as_tokens, compact_figures, compact_gains, trained
 from benchmarks.harness import command
 from benchmarks.tokens import SEED, figures, open_run, yardstick_of
 from semconv.config import TokenizeSettings
 from semconv.errors import SettingError
+from semconv.evaluation.metrics import Float64
 from semconv.llm.title_embeddings import title_embeddings
 from semconv.tokens.contrast import Target
 from semconv.tokens.index import CodeIndex
@@ -112,17 +114,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _variants(inputs: Inputs, names: list[str], course: Course, folder: Path) -> dict[str, dict[str, Any]]:
-    yardstick, found = yardstick_of(inputs), dict[str, dict[str, Any]]()
+    yardstick, found, gains = yardstick_of(inputs), dict[str, dict[str, Any]](), dict[str, Float64]()
     for name in names:
         began = time.perf_counter()
         tokenized = _tokenized(inputs, VARIANTS[name])
         seconds = time.perf_counter() - began
         index = _index(name, tokenized)
+        gains[name] = compact_gains(index, inputs, course, folder)
         found[name] = {
             "seconds": seconds,
             "error": tokenized.quality["error"],
             **figures(index_report(index, yardstick)),
-            **compact_ndcg(index, inputs, course, folder),
+            **compact_figures(gains[name], gains[names[0]]),
         }
         print(f"token_ablation: {name} ndcg {found[name]['compact_ndcg@10']:.4f}", flush=True)
     return found

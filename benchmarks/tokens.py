@@ -5,9 +5,9 @@ python -m benchmarks.tokens --items 1_000_000 --out FILE.json
 
 With ``--run``: the run's own codes and those of any files go through the same quality report, and the compact model is
 trained from the run's ``base`` on each for the same steps, with the same seeds, data and schedule; ``compact_ndcg@10``
-is its mean NDCG@10 on validation users, seen items kept. ``cold_first_code`` refits the run's tokenizer without a
-tenth of the items and gives them codes from their text alone. ``--report DIR`` writes the report as JSON, Markdown and
-HTML. With ``--items``: see `benchmarks.token_scale`.
+is its mean NDCG@10 on validation users, seen items kept, ``.._over_baseline`` how much that is over the run's own
+codes. ``cold_first_code`` refits the run's tokenizer without a tenth of the items and gives them codes from their text
+alone. ``--report DIR`` writes the report as JSON, Markdown and HTML. With ``--items``: see `benchmarks.token_scale`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any
 import torch
 
 from benchmarks.cold_items import cold_first_code
-from benchmarks.compact_training import Course, compact_ndcg
+from benchmarks.compact_training import Course, compact_figures, compact_gains
 from benchmarks.harness import command
+from benchmarks.pure_svd import pure_svd
 from benchmarks.token_scale import one_size, scale
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, check_lineage
 from semconv.config import TokenizeSettings
@@ -91,8 +92,9 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     )
     if course.steps:
         with tempfile.TemporaryDirectory() as folder:
-            for index in indexes:
-                results[index.name] |= compact_ndcg(index, inputs, course, Path(folder))
+            gains = {index.name: compact_gains(index, inputs, course, Path(folder)) for index in indexes}
+        for name, gains_SU in gains.items():
+            results[name] |= compact_figures(gains_SU, gains[OURS])
     return results
 
 
@@ -113,6 +115,7 @@ def yardstick_of(inputs: Inputs) -> Yardstick:
     spaces = {
         "text": Space(vectors.text, vectors.has_text),
         "behaviour": Space(vectors.behaviour, vectors.has_behaviour),
+        "cooccurrence": pure_svd(inputs.corpus, SEED),
     }
     if not tokens.ancestors:
         fused_ND = ItemTokenizer.open(tokens).fusion(modalities_of(vectors, settings_of(tokens)))
@@ -137,6 +140,7 @@ def figures(report: IndexReport) -> dict[str, Any]:
         "perplexity": by_level(found["perplexity"]),
         "neighbours_text": kept["text"].get("codes"),
         "neighbours_behaviour": kept["behaviour"].get("codes"),
+        "neighbours_cooccurrence": kept["cooccurrence"].get("codes"),
         "neighbours_text_by_prefix": kept["text"].get("prefixes"),
         "neighbours_behaviour_by_prefix": kept["behaviour"].get("prefixes"),
         "next_prefix_entropy": first.get("entropy"),
