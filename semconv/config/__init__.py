@@ -1,0 +1,45 @@
+"""Every setting of semconv: one typed tree, each leaf with its meaning, unit and default.
+
+``semconv.cli`` reads it from YAML and the command line; a section a file.
+"""
+
+from semconv.config.align import AlignSettings
+from semconv.config.base import BaseSettings
+from semconv.config.corpus import CorpusSettings, SyntheticSettings
+from semconv.config.embed import (
+    DccfSettings,
+    EmbedSettings,
+    EncoderSettings,
+    GraphSettings,
+    LightgcnSettings,
+    SasrecSettings,
+)
+from semconv.config.leaves import Positive, Section, determining
+from semconv.config.precache import PrecacheSettings
+from semconv.config.run import RaySettings, RunSettings
+from semconv.config.serve import ServeSettings
+from semconv.config.settings import Settings
+from semconv.config.tokenize import RqVaeSettings, TokenizeSettings
+
+__all__ = [
+    "AlignSettings",
+    "BaseSettings",
+    "CorpusSettings",
+    "DccfSettings",
+    "EmbedSettings",
+    "EncoderSettings",
+    "GraphSettings",
+    "LightgcnSettings",
+    "Positive",
+    "PrecacheSettings",
+    "RaySettings",
+    "RqVaeSettings",
+    "RunSettings",
+    "SasrecSettings",
+    "Section",
+    "ServeSettings",
+    "Settings",
+    "SyntheticSettings",
+    "TokenizeSettings",
+    "determining",
+]

@@ -1,0 +1,16 @@
+"""What is measured."""
+
+from __future__ import annotations
+
+from semconv.config.leaves import Positive, Section, operational, setting
+
+
+class EvaluateSettings(Section):
+    """What is measured, and on how many processes."""
+
+    at: tuple[Positive, ...] = setting((5, 10, 20), "cut-offs of Recall and NDCG (items)", min_length=1)
+    bootstrap: Positive = setting(1000, "bootstrap resamples of users behind each 95% interval")
+    examples: int = setting(10, "example users on the report's page", ge=0)
+    beams: Positive = setting(50, "beams of the generative search")
+    batch_size: Positive = operational(256, "users per batch")
+    workers: Positive = operational(1, "scoring processes")

@@ -1,0 +1,31 @@
+"""Where a run lives, and the cluster it runs on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from semconv.config.leaves import Positive, Section, operational, setting
+
+
+class RunSettings(Section):
+    """Where a run lives and what it redoes."""
+
+    root: str = operational("runs", "folder that holds runs; a submitted job needs an absolute path")
+    name: str = operational("demo", "name of the run; its output goes to <run.root>/<run.name>", pattern=r"^\w[\w.-]*$")
+    parent: str | None = operational(
+        None, "run under the same root whose tokens this one continues (tokenize.append)", pattern=r"^\w[\w.-]*$"
+    )
+    seed: int = setting(17, "seed of everything random", ge=0)
+    force: bool = operational(False, "redo stages that are up to date")
+    until: Literal["ingest", "embed", "base", "tokenize", "align", "evaluate", "precache"] = operational(
+        "precache", "last stage to run"
+    )
+
+
+class RaySettings(Section):
+    """The cluster the work runs on."""
+
+    address: str | None = operational(None, "cluster to join; none starts one on this machine")
+    num_cpus: Positive = operational(4, "logical CPUs of a cluster started here (bookkeeping, not cores)")
+    threads: Positive = operational(2, "compute threads of each worker process")
+    verbose: bool = operational(False, "show Ray's own log lines")

@@ -1,0 +1,44 @@
+"""The whole tree of settings."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from semconv.config.align import AlignSettings
+from semconv.config.base import BaseSettings
+from semconv.config.corpus import CorpusSettings
+from semconv.config.embed import EmbedSettings
+from semconv.config.evaluate import EvaluateSettings
+from semconv.config.leaves import Section
+from semconv.config.precache import PrecacheSettings
+from semconv.config.run import RaySettings, RunSettings
+from semconv.config.serve import ServeSettings
+from semconv.config.tokenize import TokenizeSettings
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    run: RunSettings = Field(RunSettings(), description="where a run lives and what it redoes")
+    ray: RaySettings = Field(RaySettings(), description="the cluster the work runs on")
+    corpus: CorpusSettings = Field(CorpusSettings(), description="what is read, cleaned and split")
+    embed: EmbedSettings = Field(EmbedSettings(), description="text and behaviour vectors")
+    base: BaseSettings = Field(BaseSettings(), description="the LLM before alignment")
+    tokenize: TokenizeSettings = Field(TokenizeSettings(), description="items to codes")
+    align: AlignSettings = Field(AlignSettings(), description="teaching the LLM the codes")
+    evaluate: EvaluateSettings = Field(EvaluateSettings(), description="metrics")
+    precache: PrecacheSettings = Field(PrecacheSettings(), description="top K of every user")
+    serve: ServeSettings = Field(ServeSettings(), description="the HTTP service")
+
+    @model_validator(mode="after")
+    def _append_continues_another_run(self) -> Settings:
+        if self.tokenize.append and self.run.parent is None:
+            raise ValueError("tokenize.append continues the tokens of an earlier run, and run.parent names none")
+        if self.run.parent is not None and not self.tokenize.append:
+            raise ValueError(f"run.parent is '{self.run.parent}', which only tokenize.append (--append) makes use of")
+        if self.tokenize.append and self.run.parent == self.run.name:
+            raise ValueError(
+                f"run.parent and run.name are both '{self.run.name}': tokenize.append makes a new version, "
+                "in a run of its own"
+            )
+        return self
