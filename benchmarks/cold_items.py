@@ -13,7 +13,6 @@ from semconv.artifacts import ItemVectors, finish, staging
 from semconv.config import TokenizeSettings
 from semconv.llm.title_embeddings import title_embeddings
 from semconv.tokens.contrast import Target
-from semconv.tokens.fusion import Modality
 from semconv.tokens.tokenizer import tokenize_items
 from semconv.training.align import Inputs
 
@@ -42,12 +41,7 @@ def cold_first_code(inputs: Inputs, settings: TokenizeSettings, seed: int) -> di
         fitted = tokenize_items(subset(vectors, kept_N, Path(folder) / "vectors"), settings, seed=seed, words=words)
 
     text_HD = vectors.text[held]
-    nowhere = torch.zeros(len(held), dtype=torch.bool)
-    cold = {
-        "text": Modality(text_HD, ~nowhere, settings.text_weight),
-        "behaviour": Modality(torch.zeros(len(held), vectors.behaviour.shape[1]), nowhere, settings.behaviour_weight),
-    }
-    first_H = fitted.tokenizer.encode(cold)[:, 0]
+    first_H = fitted.tokenizer.encode(fitted.tokenizer.text_alone(text_HD, vectors.has_text[held]))[:, 0]
     readable = vectors.has_text[kept_N].nonzero().flatten()
     unit_nD = torch.nn.functional.normalize(vectors.text[kept_N][readable], dim=1)
     nearest_H = readable[(torch.nn.functional.normalize(text_HD, dim=1) @ unit_nD.T).argmax(dim=1)]

@@ -79,10 +79,6 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     yardstick = yardstick_of(inputs)
     stored = json.loads((tokens.path / "quality.json").read_text())
     reports = [index_report(index, yardstick, stored if index.name == OURS else None) for index in indexes]
-    if options.report:
-        options.report.mkdir(parents=True, exist_ok=True)
-        write_index_reports(options.report, f"Item codes of {options.run.resolve().name}", reports)
-
     results = {report.name: figures(report) for report in reports}
     results[OURS] |= cold_first_code(inputs, settings_of(tokens), SEED)
     course = Course(
@@ -95,6 +91,9 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             gains = {index.name: compact_gains(index, inputs, course, Path(folder)) for index in indexes}
         for name, gains_SU in gains.items():
             results[name] |= compact_figures(gains_SU, gains[OURS])
+    if options.report:
+        options.report.mkdir(parents=True, exist_ok=True)
+        write_index_reports(options.report, f"Item codes of {options.run.resolve().name}", reports)
     return results
 
 

@@ -22,7 +22,7 @@ from semconv.artifacts.tokens import CODES, RESERVED, VERSIONS, write_codes
 from semconv.config import Settings, TokenizeSettings, determining
 from semconv.errors import ArtifactError, SettingError
 from semconv.tokens.collisions import resolve_collisions
-from semconv.tokens.fusion import Modality, check_finite
+from semconv.tokens.fusion import check_finite
 from semconv.tokens.quality import quality_report, reconstruction_errors
 from semconv.tokens.tokenizer import DESCRIPTION, QUALITY, TENSORS, ItemTokenizer
 
@@ -116,7 +116,7 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
     gone_K = np.ones(len(known_ids), bool)
     gone_K[rows_N[~new_N]] = False
 
-    fused_ND = tokenizer.fusion(_text_alone(tokenizer, vectors))
+    fused_ND = tokenizer.fusion(tokenizer.text_alone(vectors.text, vectors.has_text))
     new = torch.from_numpy(np.flatnonzero(new_N))
     known_KL = torch.from_numpy(known_codes).long()
     nearest_ML = tokenizer.quantizer.encode(fused_ND[new])
@@ -139,17 +139,6 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
     }
     still_reserved = [item_id for item_id, gone in zip(known_ids, gone_K.tolist(), strict=True) if gone]
     return Appended(codes_NL, still_reserved, known_codes[gone_K], tokens, quality)
-
-
-def _text_alone(tokenizer: ItemTokenizer, vectors: ItemVectors) -> dict[str, Modality]:
-    """The modalities that the tokenizer reads, without behaviour."""
-    items = len(vectors.text)
-    found = {"text": Modality(vectors.text, vectors.has_text, tokenizer.fusion.weights["text"])}
-    if "behaviour" in tokenizer.fusion.weights:
-        width = len(tokenizer.fusion.projections["behaviour"].mean_D)
-        nobody, nothing = torch.zeros(items, dtype=torch.bool), torch.zeros(1, width).expand(items, width)
-        found["behaviour"] = Modality(nothing, nobody, tokenizer.fusion.weights["behaviour"])
-    return found
 
 
 def _require_same_text(parent: Parent, vectors: ItemVectors, tokenizer: ItemTokenizer) -> None:

@@ -49,6 +49,14 @@ class ItemTokenizer:
         """Nearest codes of items seen or unseen, int64 (N, L); collisions are not resolved."""
         return self.quantizer.encode(self.fusion(modalities))
 
+    def text_alone(self, text_ND: torch.Tensor, has_N: torch.Tensor) -> dict[str, Modality]:
+        """The modalities that the tokenizer reads, of items nobody has bought yet: text (N, D) where ``has_N``."""
+        found = {"text": Modality(text_ND, has_N, self.fusion.weights["text"])}
+        if _BEHAVIOUR in self.fusion.weights:
+            nothing_ND = torch.zeros(1, len(self.fusion.projections[_BEHAVIOUR].mean_D)).expand(len(text_ND), -1)
+            found[_BEHAVIOUR] = Modality(nothing_ND, torch.zeros_like(has_N), self.fusion.weights[_BEHAVIOUR])
+        return found
+
     def write(self, folder: Path) -> None:
         """Write ``quantizer.safetensors`` and ``quantizer.json``."""
         projection = {} if self.projection_ZE is None else {PROJECTION: self.projection_ZE.contiguous()}
