@@ -9,6 +9,29 @@ from pydantic import Field, model_validator
 from semconv.config.leaves import Fraction, Positive, Section, operational, setting
 
 
+class TaskSettings(Section):
+    """How many examples of each family of tasks an epoch holds, for every training sequence; 0 turns a family off.
+
+    A compact model answers with items alone: it learns no negative and no preference tasks, and of the others those
+    whose answer is an item.
+    """
+
+    sequential: Fraction = setting(1.0, "history to next item: the share of the sequences that an epoch goes through")
+    textual: float = setting(0.1, "item to its title, brand, categories, description, and back; with a history", ge=0)
+    query: float = setting(0.0, "a search phrase, a category or a brand, with and without history, to an item", ge=0)
+    negative: float = setting(0.0, "history and candidates to yes or no, or to the one that was chosen", ge=0)
+    preference: float = setting(0.0, "history to the categories and brands its user likes, in words", ge=0)
+    templates: str | None = setting(None, "TOML file of the words around items and text; none takes our own")
+
+
+class LoraSettings(Section):
+    """LoRA (Hu et al. 2022) on the attention and feed-forward matrices; the code tokens' rows are trained whole."""
+
+    rank: Positive = setting(16, "rank of the updates")
+    alpha: float = setting(32.0, "scale of the updates, over the rank", gt=0)
+    dropout: Fraction = setting(0.0, "dropout before the updates")
+
+
 class AlignSettings(Section):
     """Fine-tuning: the LLM learns the item tokens from sequences and text."""
 
@@ -17,7 +40,7 @@ class AlignSettings(Section):
     )
     max_history: Positive = setting(50, "most recent items of a history that the model sees")
     depth_width: Positive = setting(128, "width of the compact decoder, at most the LLM's own (compact)")
-    text_share: Fraction = setting(0.1, "share of the examples that are text tasks; the rest is sequential")
+    tasks: TaskSettings = setting(TaskSettings(), "the families of alignment tasks")
     epochs: Positive = setting(20, "passes over the training sequences, at most")
     batch_size: Positive = setting(128, "sequences per optimizer step, over all workers")
     learning_rate: float = setting(1e-3, "peak AdamW learning rate", gt=0)
@@ -34,6 +57,19 @@ class AlignSettings(Section):
     engine: Literal["deepspeed", "plain"] = setting(
         "deepspeed", "what computes the steps; plain torch runs on one worker alone"
     )
+    method: Literal["full", "lora"] = setting(
+        "full", "full: every weight is trained; lora: low-rank updates and the code tokens' rows (tokens)"
+    )
+    lora: LoraSettings = setting(LoraSettings(), "the low-rank updates")
+    warm_rows: int = setting(
+        0, "optimizer steps at the start in which the code tokens' rows alone are trained (tokens)", ge=0
+    )
+    accumulate: Positive = operational(1, "parts a step's batch is cut into, computed one after another to save memory")
+    gradient_checkpointing: bool = operational(False, "compute activations anew in the backward pass to save memory")
+    offload: Literal["none", "optimizer", "parameters"] = operational(
+        "none", "what DeepSpeed keeps in the CPU's memory: the optimizer's state (ZeRO 1 to 3), parameters too (ZeRO 3)"
+    )
+    tracking: Literal["tensorboard", "mlflow", "none"] = operational("tensorboard", "where training curves go besides")
     zero_stage: Annotated[int, Field(ge=0, le=3)] = setting(1, "DeepSpeed ZeRO stage")
     validation_users: Positive = setting(2000, "users of the fixed sample that validates during training")
     validate_every: Positive = setting(2, "epochs between validations")
