@@ -31,7 +31,7 @@ from torch import nn
 from benchmarks.compact_training import SETTINGS, Course, as_tokens, compact_figures, compact_gains, trained
 from benchmarks.harness import command
 from benchmarks.tokens import SEED, figures, open_run, yardstick_of
-from semconv.config import TokenizeSettings
+from semconv.config import TaskSettings, TokenizeSettings
 from semconv.errors import SettingError
 from semconv.evaluation.metrics import Float64
 from semconv.llm.title_embeddings import title_embeddings
@@ -79,8 +79,8 @@ ALIGNMENT: dict[str, tuple[dict[str, Any], str]] = {
 """Tokenizer settings, and how the code tokens' rows start."""
 
 QUARTERS = 4
-TEXT_SHARE = 0.3
-"""Titles to codes and back, besides sequences: what meets the language model's own words."""
+TASKS = TaskSettings(textual=0.43)
+"""Items in words, besides sequences: what meets the language model's own words."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +147,7 @@ def _aligned(inputs: Inputs, name: str, course: Course, folder: Path) -> dict[st
     tokenized = _tokenized(inputs, changed)
     spoken = replace(inputs, tokens=as_tokens(_index(name, tokenized), inputs.corpus, folder / name, tokenized))
     settings = SETTINGS.model_copy(
-        update={"spelling": "tokens", "code_rows": rows, "validation_users": course.users, "text_share": TEXT_SHARE}
+        update={"spelling": "tokens", "code_rows": rows, "validation_users": course.users, "tasks": TASKS}
     )
     runs = {str(seed): trained(spoken, settings, seed, course.steps, _recall, QUARTERS) for seed in course.seeds}
     found = {

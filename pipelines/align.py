@@ -8,22 +8,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipelines import examples
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.train import fit
 from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
-from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors
+from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors
 from semconv.cli import main
 from semconv.config import Settings
 from semconv.training.align import Inputs, alignment
+from semconv.training.probes import probe_table
+from semconv.training.record import Record
+from semconv.training.tracking import require_tracking
 
 
 def build(work: Work) -> None:
     """Fill the model artifact."""
     settings = work.settings
-    kinds = (Corpus, ItemVectors, ItemTokens, BaseModel)
-    paths = {kind.kind: str(work.input(kind).path.absolute()) for kind in kinds}
-    config = {"paths": paths, "settings": settings, "out": str(work.out("model").absolute())}
+    paths = {kind: str(artifact.path.absolute()) for kind, artifact in work.inputs.items()}
+    require_tracking(settings.align.tracking)
+    logs = (work.run.path / "logs" / "align").absolute()
+    config = {"paths": paths, "settings": settings, "out": str(work.out("model").absolute()), "logs": str(logs)}
     fit(
         work,
         align_here,
@@ -32,7 +37,10 @@ def build(work: Work) -> None:
         workers=settings.align.workers,
         gpu=gpus_for("align.workers", settings.align.workers),
         max_failures=settings.align.max_failures,
+        logs=logs,
     )
+    for line in probe_table(work.out("model")):
+        work.line.say(line)
 
 
 def align_here(config: dict[str, Any]) -> None:
@@ -44,9 +52,11 @@ def align_here(config: dict[str, Any]) -> None:
         ItemVectors.open(paths["vectors"]),
         ItemTokens.open(paths["tokens"]),
         BaseModel.open(paths["base"]),
+        AlignmentExamples.open(paths["examples"]),
     )
     job = alignment(inputs, settings.align, settings.run.seed)
-    trained, rank = train_here(job, config["report"], settings.ray.threads)
+    with Record(Path(config["logs"]), settings.align.tracking, settings.run.name) as record:
+        trained, rank = train_here(job, config["report"], settings.ray.threads, record)
     if rank == 0:
         job.export(trained, Path(config["out"]))
 
@@ -54,12 +64,14 @@ def align_here(config: dict[str, Any]) -> None:
 STAGE = Stage(
     name="align",
     makes=("model",),
-    needs=(Corpus, ItemVectors, ItemTokens, BaseModel),
+    needs=(Corpus, ItemVectors, ItemTokens, BaseModel, AlignmentExamples),
     reads=("align",),
-    code=1,
+    code=2,
     build=build,
 )
+STAGES = (examples.STAGE, STAGE)
+"""With what it trains on."""
 
 
 if __name__ == "__main__":
-    main(lambda settings: run_stages(settings, [STAGE]), "pipelines.align")
+    main(lambda settings: run_stages(settings, STAGES), "pipelines.align")

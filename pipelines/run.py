@@ -7,12 +7,21 @@ ray job submit --working-dir . -- python -m pipelines.run --config configs/beaut
 
 from __future__ import annotations
 
-from pipelines import align, base, embed, evaluate, ingest, precache, tokenize_items
+from pipelines import align, base, embed, evaluate, examples, ingest, precache, tokenize_items
 from pipelines.stage import run_stages
 from semconv.cli import main
 from semconv.config import Settings
 
-STAGES = (ingest.STAGE, embed.STAGE, base.STAGE, tokenize_items.STAGE, align.STAGE, evaluate.STAGE, precache.STAGE)
+STAGES = (
+    ingest.STAGE,
+    embed.STAGE,
+    base.STAGE,
+    tokenize_items.STAGE,
+    examples.STAGE,
+    align.STAGE,
+    evaluate.STAGE,
+    precache.STAGE,
+)
 
 
 def run(settings: Settings) -> None:

@@ -50,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage by name: the kinds it ``makes``, the types it ``needs``, the settings sections it ``reads``.
+    """A stage by name: the kinds it ``makes``, the types it ``needs``, the settings sections or leaves it ``reads``.
 
     ``code`` is raised when the stage computes something else from the same input. ``raw`` gives fingerprints of
     input from outside by name; ``accepts`` may refuse, by raising, an earlier artifact made from other input.
@@ -67,8 +67,7 @@ class Stage:
 
     def settings_of(self, settings: Settings) -> dict[str, Any]:
         """The settings that decide what this stage computes, by section; the seed is always among them."""
-        sections = {name: cast(Section, getattr(settings, name)) for name in self.reads}
-        return {name: determining(section) for name, section in sections.items()} | {"seed": settings.run.seed}
+        return {name: _chosen(settings, name) for name in self.reads} | {"seed": settings.run.seed}
 
 
 def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
@@ -96,6 +95,13 @@ def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
                 session.enter_context(cluster(settings.ray))
                 joined = True
             _build(stage, Work(settings, run, request, line, inputs), chosen, {**inputs, **raw})
+
+
+def _chosen(settings: Settings, name: str) -> Any:
+    """What a section, or one leaf of it (``section.leaf``), says that changes what is computed."""
+    section, _, leaf = name.partition(".")
+    found = determining(cast(Section, getattr(settings, section)))
+    return found.get(leaf) if leaf else found
 
 
 def local_files(name: str, model: str | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 import semconv.errors
 from pipelines.cluster import remote_report, require_cpus
 from pipelines.stage import Work
-from semconv.errors import SemconvError
+from semconv.errors import SemconvError, SettingError
 
 REFUSED = "refused"
 """Folder, beside the checkpoints, of the errors that a loop raised for people to read."""
@@ -31,23 +31,30 @@ def fit(
     workers: int = 1,
     gpu: bool = False,
     max_failures: int = 0,
+    logs: Path | None = None,
 ) -> None:
     """Run ``loop(config)`` on ``workers`` processes; ``config["report"]`` is a `Report` that reaches the driver.
 
     Checkpoints go to the run's private folder under a name that holds the stage's request and ``workers``: the same
-    work started again goes on from its last checkpoint; other work, and the same on another number of workers, whose
-    parts of a checkpoint would not fit, starts afresh. Removed when training ends well. The loop's rank 0 writes its
-    result into a folder named in ``config``; on several nodes run.root must be reachable from all.
+    work started again goes on from its last checkpoint, other work starts afresh. Removed when training ends well. The
+    loop's rank 0 writes its result into a folder named in ``config``, and what people look at into ``logs``, which
+    work that starts afresh finds empty; on several nodes run.root must be reachable from all.
 
-    Raises `ResourceError` for more workers than CPUs, and whatever `SemconvError` the loop raised: it would come back
-    at every try, so that only crashes are survived up to ``max_failures`` times.
+    Raises `ResourceError` for more workers than CPUs, `SettingError` where a checkpoint of the same work lies in the
+    parts of another number of workers, and whatever `SemconvError` the loop raised: it would come back at every try,
+    so that only crashes are survived up to ``max_failures`` times.
     """
     require_cpus(f"{name}.workers", workers, spare=0)
     storage = work.run.private(name)
-    attempt = f"{name}-{work.request[:16]}-{workers}"
+    same_work = f"{name}-{work.request[:16]}-"
+    attempt = f"{same_work}{workers}"
     for other in storage.glob("*"):
+        if other.name.startswith(same_work) and other.name != attempt and not work.settings.run.force:
+            _refuse_other_workers(other, name, workers)
         if other.name != attempt:
             shutil.rmtree(other)
+    if logs is not None and not (storage / attempt).exists():
+        shutil.rmtree(logs, ignore_errors=True)
     refused = (storage / REFUSED).absolute()
     with remote_report(work.line) as report:
         trainer = TorchTrainer(
@@ -67,6 +74,21 @@ def fit(
         finally:
             _raise_refusal(refused)
     shutil.rmtree(storage, ignore_errors=True)
+
+
+def _refuse_other_workers(other: Path, name: str, workers: int) -> None:
+    """Raise where the attempt in ``other``, on another number of workers, has kept a checkpoint.
+
+    Only once a checkpoint is whole does Ray Train's record of them name it.
+    """
+    record = other / "checkpoint_manager_snapshot.json"
+    if record.exists() and "checkpoint_" in record.read_text():
+        made_by = other.name.rpartition("-")[2]
+        raise SettingError(
+            f"This training was interrupted on {made_by} workers and {name}.workers is {workers}; its checkpoint lies "
+            f"in {made_by} parts, one for each worker",
+            f"Set --{name}.workers {made_by} to go on from it, or --run.force true to throw it away and start afresh",
+        )
 
 
 def _unless_refused(config: dict[str, Any], loop: Callable[[dict[str, Any]], None], refused: Path) -> None:

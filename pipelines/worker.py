@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import ray
@@ -15,6 +16,7 @@ from semconv.errors import ResourceError
 from semconv.progress import Report, silent
 from semconv.training.job import Job, make_engine, run_job
 from semconv.training.loop import Trained
+from semconv.training.watch import Watch
 
 
 def gpus_for(setting: str, workers: int) -> bool:
@@ -28,17 +30,20 @@ def gpus_for(setting: str, workers: int) -> bool:
     return gpus > 0
 
 
-def work(job: Job, report: Report, threads: int) -> tuple[Trained, int]:
-    """Train ``job`` on this worker, from the last reported checkpoint if there is one; the result and the rank."""
+def work(job: Job, report: Report, threads: int, watch: Watch | None = None) -> tuple[Trained, int]:
+    """Train ``job`` on this worker, from the last reported checkpoint if there is one; the result and the rank.
+
+    What ``report`` and ``watch`` are told, they are told by rank 0.
+    """
     torch.set_num_threads(threads)
     world = ray.train.get_context().get_world_size()
     engine = make_engine(job, world)
-    first = report if engine.rank == 0 else silent
-    earlier = ray.train.get_checkpoint()
-    if earlier is None:
-        return run_job(job, engine, checkpoint=report_checkpoint, report=first), engine.rank
-    with earlier.as_directory() as folder:
-        return run_job(job, engine, resume=Path(folder), checkpoint=report_checkpoint, report=first), engine.rank
+    told = (report, watch) if engine.rank == 0 else (silent, None)
+    with ExitStack() as stack:
+        earlier = ray.train.get_checkpoint()
+        resume = None if earlier is None else Path(stack.enter_context(earlier.as_directory()))
+        trained = run_job(job, engine, resume=resume, checkpoint=report_checkpoint, report=told[0], watch=told[1])
+    return trained, engine.rank
 
 
 def report_checkpoint(write: Callable[[Path], None], step: int) -> None:

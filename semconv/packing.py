@@ -5,6 +5,7 @@ R rows, T positions a row.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,22 @@ def first_fit(lengths: Int64 | Sequence[int], width: int) -> tuple[Int64, Int64,
         rows[sequence], columns[sequence] = row, used[row]
         used[row] += length
     return rows, columns, len(used)
+
+
+def spread(lengths: Int64 | Sequence[int], rows: int) -> tuple[Int64, Int64]:
+    """Place sequences in ``rows`` rows of about equal sums: row and first column of each.
+
+    The longest first, each where least lies (Graham 1969: the fullest row is at most 4/3 of the best one). A row stays
+    empty only where there are fewer sequences than rows.
+    """
+    lengths = np.asarray(lengths, np.int64)
+    chosen, columns = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
+    loads = [(0, row) for row in range(rows)]
+    for sequence in np.argsort(-lengths, kind="stable"):
+        load, row = loads[0]
+        chosen[sequence], columns[sequence] = row, load
+        heapq.heapreplace(loads, (load + int(lengths[sequence]), row))
+    return chosen, columns
 
 
 def own_past(segments_RT: torch.Tensor) -> torch.Tensor:

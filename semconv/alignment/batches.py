@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import numpy as np
 
 from semconv.alignment.sampler import Sampler
+from semconv.packing import spread
 
 
 class Example(Protocol):
     """Something to learn from."""
+
+    def __len__(self) -> int:
+        """Positions it takes."""
+        ...
 
     @property
     def target_count(self) -> int:
@@ -33,8 +41,28 @@ class Examples(Protocol[E_co]):
         ...
 
 
+@dataclass(frozen=True)
+class Portion:
+    """What one rank does of a step: packed batches to be computed one after another.
+
+    ``targets`` are those of this rank, ``positions`` its places with padding; ``examples``, ``tokens`` and
+    ``all_targets`` those of the whole step.
+    """
+
+    parts: list[Any]
+    targets: int
+    positions: int
+    examples: int
+    tokens: int
+    all_targets: int
+
+    def pinned(self) -> Self:
+        """The same in page-locked memory, from which a GPU copies while it computes."""
+        return replace(self, parts=[part.pinned() for part in self.parts])
+
+
 class Batches(Generic[E]):
-    """``batches(epoch, step)``, the packed batch of one rank; ``steps`` an epoch."""
+    """``batches(epoch, step)``, one rank's `Portion` of a step; ``steps`` an epoch, ``len`` examples an epoch."""
 
     def __init__(
         self,
@@ -45,15 +73,39 @@ class Batches(Generic[E]):
         seed: int,
         rank: int = 0,
         world: int = 1,
+        accumulate: int = 1,
     ) -> None:
-        """``batch_size`` examples over all ranks; ``pack(examples, scale)`` makes the batch."""
+        """``batch_size`` examples over all ranks; ``pack(examples, scale)`` makes a batch.
+
+        A rank's examples are cut into ``accumulate`` batches, or into fewer where there are not so many.
+        """
         self._examples, self._pack = examples, pack
-        self._rank, self._world = rank, world
+        self._rank, self._world, self._accumulate = rank, world, accumulate
         self._sampler = Sampler(len(examples), batch_size, seed, world)
         self.steps = self._sampler.steps
 
-    def __call__(self, epoch: int, step: int) -> Any:
-        """The batch; its scale makes the mean of the ranks' losses the mean over all targets of the step."""
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __call__(self, epoch: int, step: int) -> Portion:
+        """The portion, about as many tokens for every rank and in every part.
+
+        The scale makes the mean over ranks of their summed losses the mean over all targets of the step.
+        """
         chosen = [self._examples.example(epoch, int(number)) for number in self._sampler.batch(epoch, step)]
-        targets = sum(example.target_count for example in chosen)
-        return self._pack(chosen[self._rank :: self._world], self._world / max(1, targets))
+        lengths = [len(example) for example in chosen]
+        targets = np.asarray([example.target_count for example in chosen], np.int64)
+        rank_of = spread(lengths, self._world)[0]
+        mine = np.flatnonzero(rank_of == self._rank)
+        count = max(1, min(self._accumulate, int(np.bincount(rank_of, minlength=self._world).min())))
+        part_of = spread([lengths[number] for number in mine], count)[0]
+        scale = self._world / max(1, int(targets.sum()))
+        parts = [self._pack([chosen[number] for number in mine[part_of == part]], scale) for part in range(count)]
+        return Portion(
+            parts,
+            targets=int(targets[mine].sum()),
+            positions=sum(part.segments_RT.numel() for part in parts),
+            examples=len(chosen),
+            tokens=sum(lengths),
+            all_targets=int(targets.sum()),
+        )

@@ -7,6 +7,7 @@ every worker process of a stage that needs no torch would pay seconds for it.
 from semconv.artifacts.artifact import Artifact, check_lineage, finish, request_of
 from semconv.artifacts.base_model import BaseModel
 from semconv.artifacts.corpus import Corpus, Split
+from semconv.artifacts.examples import AlignmentExamples
 from semconv.artifacts.manifest import Manifest, digest, file_digest
 from semconv.artifacts.publish import require_space, staging
 from semconv.artifacts.ragged import Ragged
@@ -18,6 +19,7 @@ from semconv.artifacts.topk import TopKSnapshot, TopKWriter
 from semconv.artifacts.vectors import ItemVectors
 
 __all__ = [
+    "AlignmentExamples",
     "Artifact",
     "BaseModel",
     "Corpus",

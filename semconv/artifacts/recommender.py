@@ -2,6 +2,7 @@
 
     semconv.json          spelling ("compact" or "tokens"), levels, codes, and what that spelling needs to load
     model.safetensors, config.json, tokenizer files, generation_config.json where the spelling has them
+    probes.json           what it has learned besides ranking: a list of {family, task, on, measure, value, questions}
     curves.json           training and validation curves: a list of {step, epoch, loss, recall@10, ...}
 
 A model spelt in tokens loads with plain transformers from this folder; of a compact one, the ``backbone`` folder does.

@@ -3,7 +3,7 @@
 ``semconv.cli`` reads it from YAML and the command line; a section a file.
 """
 
-from semconv.config.align import AlignSettings
+from semconv.config.align import AlignSettings, TaskSettings
 from semconv.config.base import BaseSettings
 from semconv.config.corpus import CorpusSettings, SyntheticSettings
 from semconv.config.embed import (
@@ -40,6 +40,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "SyntheticSettings",
+    "TaskSettings",
     "TokenizeSettings",
     "determining",
 ]

@@ -21,7 +21,13 @@ class TaskSettings(Section):
     query: float = setting(0.0, "a search phrase, a category or a brand, with and without history, to an item", ge=0)
     negative: float = setting(0.0, "history and candidates to yes or no, or to the one that was chosen", ge=0)
     preference: float = setting(0.0, "history to the categories and brands its user likes, in words", ge=0)
-    templates: str | None = setting(None, "TOML file of the words around items and text; none takes our own")
+    templates: str | None = setting(None, "TOML file of the words around items and text; none takes our own (tokens)")
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> TaskSettings:
+        if not any((self.sequential, self.textual, self.query, self.negative, self.preference)):
+            raise ValueError("every family of align.tasks is 0, which leaves nothing to learn")
+        return self
 
 
 class LoraSettings(Section):
@@ -76,6 +82,7 @@ class AlignSettings(Section):
     patience: Positive = setting(4, "validations without a better Recall@10 before it stops")
     checkpoint_every: Positive = operational(200, "optimizer steps between checkpoints")
     max_failures: int = operational(2, "worker failures survived by restarting from the last checkpoint", ge=0)
+    example_workers: Positive = operational(1, "processes that write the examples")
     workers: Positive = operational(1, "training workers; batch_size is shared among them")
 
     @model_validator(mode="after")
@@ -83,3 +90,24 @@ class AlignSettings(Section):
         if self.engine == "plain" and self.workers > 1:
             raise ValueError(f"align.engine plain runs on one worker and align.workers is {self.workers}")
         return self
+
+    @model_validator(mode="after")
+    def _rows_are_tokens(self) -> AlignSettings:
+        if self.spelling == "compact" and self.method == "lora":
+            raise ValueError("align.method lora trains the rows of code tokens: set align.spelling to tokens")
+        if self.spelling == "compact" and self.warm_rows:
+            raise ValueError("align.warm_rows are rows of code tokens: set align.spelling to tokens, or leave it at 0")
+        return self
+
+    @model_validator(mode="after")
+    def _offload_has_a_stage(self) -> AlignSettings:
+        least = {"none": 0, "optimizer": 1, "parameters": 3}[self.offload]
+        if least and self.engine == "plain":
+            raise ValueError(f"align.offload {self.offload} is DeepSpeed's: set align.engine to deepspeed")
+        if self.zero_stage < least:
+            raise ValueError(f"align.offload {self.offload} needs align.zero_stage {least} at least")
+        return self
+
+    def idle(self) -> frozenset[str]:
+        """Settings of LoRA change nothing where every weight is trained."""
+        return frozenset() if self.method == "lora" else frozenset({"lora"})

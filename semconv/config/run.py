@@ -17,7 +17,7 @@ class RunSettings(Section):
     )
     seed: int = setting(17, "seed of everything random", ge=0)
     force: bool = operational(False, "redo stages that are up to date")
-    until: Literal["ingest", "embed", "base", "tokenize", "align", "evaluate", "precache"] = operational(
+    until: Literal["ingest", "embed", "base", "tokenize", "examples", "align", "evaluate", "precache"] = operational(
         "precache", "last stage to run"
     )
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from semconv.artifacts import ItemVectors
 from semconv.artifacts.ragged import Int32, Int64
 from semconv.errors import ArtifactError
-from semconv.llm.compact_batch import NOTHING, CompactBatch, CompactExample, in_one_row
+from semconv.llm.compact_batch import CompactBatch, CompactExample, in_one_row
 from semconv.llm.depth import DepthDecoder
 from semconv.llm.dropout import regularise
 from semconv.llm.item_encoder import CompactShape, ItemEncoder
@@ -84,16 +84,15 @@ class CompactModel(nn.Module):
     def _inputs(self, batch: CompactBatch) -> torch.Tensor:
         """What the backbone is given at every position, (R, T, D)."""
         words_RTD = self.backbone.get_input_embeddings()(batch.words_RT.clamp(min=0))
-        is_item_RT = batch.items_RT != NOTHING
-        items_PD = self.items(batch.items_RT[is_item_RT]).to(words_RTD.dtype)
-        inputs_RTD: torch.Tensor = self.dropout(words_RTD.masked_scatter(is_item_RT[:, :, None], items_PD))
+        items_PD = self.items(batch.items_RT.flatten()[batch.item_places_P]).to(words_RTD.dtype)
+        mixed_XD = words_RTD.flatten(0, 1).index_copy(0, batch.item_places_P, items_PD)
+        inputs_RTD: torch.Tensor = self.dropout(mixed_XD.view_as(words_RTD))
         return inputs_RTD
 
     def forward(self, batch: CompactBatch) -> torch.Tensor:
         """Cross entropy of every target's codes, summed and multiplied by ``batch.scale / L``."""
-        wanted_RT = batch.targets_RT >= 0
-        codes_PL = self.items.codes_NL[batch.targets_RT[wanted_RT]]
-        logits = self.depth(self.hidden(batch)[wanted_RT], codes_PL)
+        codes_PL = self.items.codes_NL[batch.targets_RT.flatten()[batch.target_places_P]]
+        logits = self.depth(self.hidden(batch).flatten(0, 1)[batch.target_places_P], codes_PL)
         losses = [
             F.cross_entropy(logits_PC.float(), codes_PL[:, level], reduction="sum", label_smoothing=self.smoothing)
             for level, logits_PC in enumerate(logits)

@@ -1,6 +1,6 @@
 """What the compact model reads: words, a start, items; packed into rows.
 
-R rows, T positions, B examples.
+R rows, T positions, P positions that hold something, B examples.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class CompactBatch(PackedBatch):
 
     ``words_RT`` token id or `NOTHING`; ``items_RT`` item, `START` or `NOTHING`; ``targets_RT`` item or `NOTHING`;
     ``segments_RT`` which example of its row a position belongs to, 0 for none; ``positions_RT`` its place there;
-    ``ends_2B`` row and position of every example's last position.
+    ``ends_2B`` row and position of every example's last position; ``item_places_P`` and ``target_places_P``, counted
+    along all rows, where there is an item or start, and a target, so that no device need be asked for them.
     """
 
     words_RT: torch.Tensor
@@ -55,6 +56,8 @@ class CompactBatch(PackedBatch):
     segments_RT: torch.Tensor
     positions_RT: torch.Tensor
     ends_2B: torch.Tensor
+    item_places_P: torch.Tensor
+    target_places_P: torch.Tensor
     scale: float = 1.0
 
 
@@ -94,5 +97,7 @@ def _filled(
         torch.from_numpy(segments),
         torch.from_numpy(positions),
         torch.from_numpy(ends),
+        torch.from_numpy(np.flatnonzero(items != NOTHING)),
+        torch.from_numpy(np.flatnonzero(targets != NOTHING)),
         scale,
     )

@@ -39,7 +39,7 @@ class DepthDecoder(nn.Module):
 
     def score(self, level: int, hidden_XD: torch.Tensor) -> torch.Tensor:
         """Scores of one level's codes (..., C) from entered hidden states that hold the codes before (..., D)."""
-        hidden_XD = hidden_XD + self.level(torch.tensor(level, device=hidden_XD.device))
+        hidden_XD = hidden_XD + self.level(torch.full((), level, device=hidden_XD.device))
         hidden_XD = hidden_XD + self.dropout(self.down(F.gelu(self.up(self.norm(hidden_XD)))))
         scores_XC: torch.Tensor = self.output[level](self.dropout(self.final(hidden_XD)))
         return scores_XC

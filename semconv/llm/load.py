@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from semconv.errors import ArtifactError
@@ -48,6 +48,11 @@ def load_causal(source: str | Path, tokenizer: Any) -> Any:
 def load_backbone(source: str | Path) -> Any:
     """The model without its output head, in float32, on the CPU."""
     return _pretrained(AutoModel, "model", source)
+
+
+def load_context(source: str | Path) -> int:
+    """`context_of` a model that is not loaded."""
+    return context_of(_pretrained(AutoConfig, "configuration", source))
 
 
 def context_of(config: Any) -> int:

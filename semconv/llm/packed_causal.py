@@ -1,6 +1,6 @@
 """A causal LM trained on packed texts: next-token loss where labels ask for it.
 
-R rows, T positions.
+R rows, T positions, P positions that are asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from semconv.artifacts.ragged import Int64
 from semconv.llm.dropout import regularise
 from semconv.llm.packing import PackedBatch, block_mask, pack
+from semconv.llm.rows import RowGate
 
 IGNORED = -100
 
@@ -39,12 +40,16 @@ class TokenExample:
 
 @dataclass(frozen=True)
 class TokenBatch(PackedBatch):
-    """Packed texts, int64 (R, T): ids, next-token labels (`IGNORED` where none), segment and position within it."""
+    """Packed texts, int64 (R, T): ids, next-token labels (`IGNORED` where none), segment and position within it.
+
+    ``asked_P`` int64: the places that have a label, counted along all rows, so that no device need be asked for them.
+    """
 
     ids_RT: torch.Tensor
     labels_RT: torch.Tensor
     segments_RT: torch.Tensor
     positions_RT: torch.Tensor
+    asked_P: torch.Tensor
     scale: float = 1.0
 
 
@@ -65,16 +70,18 @@ def pack_texts(examples: Sequence[TokenExample], row: int, scale: float = 1.0) -
         torch.from_numpy(labels),
         torch.from_numpy(segments),
         torch.from_numpy(positions),
+        torch.from_numpy(np.flatnonzero(labels != IGNORED)),
         scale,
     )
 
 
 class PackedCausal(nn.Module):
-    """Wraps a Hugging Face causal LM; ``forward(batch)`` is its loss."""
+    """Wraps a Hugging Face causal LM; ``forward(batch)`` is its loss. ``gate`` where rows are trained on their own."""
 
     def __init__(self, model: Any, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.model = model
+        self.gate: RowGate | None = None
         if dropout:
             regularise(model, dropout)
 
@@ -86,6 +93,6 @@ class PackedCausal(nn.Module):
             position_ids=batch.positions_RT,
             use_cache=False,
         ).last_hidden_state
-        asked_RT = batch.labels_RT != IGNORED
-        logits_PV = self.model.get_output_embeddings()(hidden_RTD[asked_RT])
-        return F.cross_entropy(logits_PV.float(), batch.labels_RT[asked_RT], reduction="sum") * batch.scale
+        logits_PV = self.model.get_output_embeddings()(hidden_RTD.flatten(0, 1)[batch.asked_P])
+        labels_P = batch.labels_RT.flatten()[batch.asked_P]
+        return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum") * batch.scale

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from semconv.artifacts.ragged import Int64
-from semconv.packing import first_fit, own_past
+from semconv.packing import first_fit, own_past, spread
 
 PADDING = 0
 """Segment number of positions that hold nothing; examples are numbered from 1 within their row."""
@@ -28,14 +28,24 @@ class PackedBatch:
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
         return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
+    def pinned(self) -> Self:
+        """The same batch in page-locked memory, from which a GPU copies while it computes."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
+        return replace(self, **{name: tensor.pin_memory() for name, tensor in tensors.items()})
+
 
 def pack(lengths: Sequence[int], capacity: int) -> tuple[Int64, Int64, int, int]:
     """Where each example goes: its row and first position (int64), then R and T.
 
+    R is what first fit needs; the examples are then spread evenly over that many rows, so that little is padding.
     T is the larger of the longest example and the fullest row, never above ``capacity`` unless one example alone is.
     """
-    rows, starts, n_rows = first_fit(lengths, max([capacity, *lengths]))
-    return rows, starts, max(1, n_rows), int(max([1, *(starts + np.asarray(lengths, np.int64))]))
+    sizes = np.asarray(lengths, np.int64)
+    rows, starts, n_rows = first_fit(sizes, max([capacity, *lengths]))
+    n_rows, fullest = max(1, n_rows), int(max([1, *(starts + sizes)]))
+    even_rows, even_starts = spread(sizes, n_rows)
+    even = int(max([1, *(even_starts + sizes)]))
+    return (even_rows, even_starts, n_rows, even) if even < fullest else (rows, starts, n_rows, fullest)
 
 
 def block_mask(segments_RT: torch.Tensor) -> torch.Tensor:

@@ -35,14 +35,7 @@ def add_code_tokens(
     Raises `ArtifactError` when the vocabulary already holds such tokens, and on directions of another width than the
     model's.
     """
-    names = [code_token(level, code) for level in range(levels) for code in range(codes)]
-    taken = sorted(set(names) & tokenizer.get_vocab().keys())
-    if taken:
-        raise ArtifactError(
-            f"The base model's vocabulary already holds code tokens ({taken[0]} and {len(taken) - 1} more)",
-            "Give base.model a model that has not been aligned before",
-        )
-    tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True)
+    names = name_codes(tokenizer, levels, codes)
     known = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > known:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
@@ -69,6 +62,22 @@ def add_code_tokens(
             if directions is not None:
                 new_RD = torch.cat([spread_like(directions, old_VD).flatten(0, 1), new_RD])
             table_VD[rows] = old_VD.mean(0) + new_RD
+
+
+def name_codes(tokenizer: Any, levels: int, codes: int) -> list[str]:
+    """Add a token for every code of every level to a tokenizer; the tokens, level by level.
+
+    Raises `ArtifactError` when the vocabulary already holds such tokens.
+    """
+    names = [code_token(level, code) for level in range(levels) for code in range(codes)]
+    taken = sorted(set(names) & tokenizer.get_vocab().keys())
+    if taken:
+        raise ArtifactError(
+            f"The base model's vocabulary already holds code tokens ({taken[0]} and {len(taken) - 1} more)",
+            "Give base.model a model that has not been aligned before",
+        )
+    tokenizer.add_tokens([AddedToken(name, special=True, normalized=False) for name in names], special_tokens=True)
+    return names
 
 
 def spread_like(meanings_LCD: torch.Tensor, old_VD: torch.Tensor) -> torch.Tensor:

@@ -86,7 +86,8 @@ def _beam_model(
         tokenizer = load_tokenizer(folder)
         model = load_causal(folder, tokenizer).to(device, dtype).eval()
         tokens_LC = code_ids(tokenizer, tokens.levels, tokens.codes_per_level)
-        prompt = HistoryPrompt(tokenizer, tokens_LC, tokens.codes, recommender.description["max_history"])
+        said = recommender.description
+        prompt = HistoryPrompt(tokenizer, tokens_LC, tokens.codes, said["max_history"], said.get("opening"))
         return CausalBeamModel(model, torch.from_numpy(tokens_LC), prompt, catalogue=catalogue_mark(tokens.codes))
     raise ArtifactError(
         f"{folder} holds a model of the unknown spelling '{recommender.spelling}'",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,51 +12,55 @@ from typing import Any
 import torch
 from torch import nn
 
-from semconv.alignment.batches import Batches, Examples
-from semconv.alignment.compact import CompactExamples
-from semconv.alignment.prompts import HistoryPrompt, item_tokens
-from semconv.alignment.tokens import TokenExamples
-from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors
-from semconv.artifacts.ragged import Int32
+from semconv.alignment.batches import Batches, E, Examples
+from semconv.alignment.builder import open_builder
+from semconv.alignment.facts import LIMITS
+from semconv.alignment.mixture import Mixture, Pools, epoch_counts
+from semconv.alignment.prompts import HistoryPrompt, history_opening
+from semconv.alignment.registry import description_of, weights_of
+from semconv.alignment.sequences import windows
+from semconv.alignment.spelling import compact_example, token_example
+from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors
+from semconv.artifacts.examples import ExampleRow
 from semconv.config import AlignSettings
-from semconv.errors import InputError, SettingError
+from semconv.errors import SettingError
 from semconv.llm.causal import CausalBeamModel
 from semconv.llm.compact import DESCRIPTION, CompactModel
 from semconv.llm.compact_batch import pack_examples
 from semconv.llm.item_encoder import CompactShape
 from semconv.llm.load import context_of, load_backbone, load_causal, load_tokenizer
+from semconv.llm.lora import merge_lora
 from semconv.llm.packed_causal import PackedCausal, pack_texts
 from semconv.llm.trie import catalogue_mark
-from semconv.llm.vocabulary import PlainText, add_code_tokens, code_ids
+from semconv.llm.vocabulary import add_code_tokens, code_ids
 from semconv.tokens.contrast import projected_codes
+from semconv.training.adapt import adapt
 from semconv.training.job import EngineChoice, Job
 from semconv.training.loop import Plan, Trained
 from semconv.training.plain import put_weights
 from semconv.training.pretrain import write_curves
+from semconv.training.probes import write_probes
+from semconv.training.probing import probe_export
 from semconv.training.validation import Validation, validate_with
 
-WORDS = 32
+WORDS = LIMITS["title"]
 """Tokens of a title that a model reads."""
 TOKEN_ROW = 256
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The artifacts an alignment starts from."""
+    """The artifacts an alignment starts from; without ``examples``, the same ones are made as they are asked for."""
 
     corpus: Corpus
     vectors: ItemVectors
     tokens: ItemTokens
     base: BaseModel
+    examples: AlignmentExamples | None = None
 
 
 def alignment(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
-    """The job for the chosen spelling. Raises `InputError` where no training sequence has two items."""
-    if not (inputs.corpus.ends[0] > 1).any():
-        raise InputError(
-            f"No user of {inputs.corpus.path} has two training interactions, so there is no sequence to learn",
-            "Lower corpus.k_core or give more interactions",
-        )
+    """The job for the chosen spelling. Raises as `open_builder` does, and for examples of other settings."""
     return (_compact if settings.spelling == "compact" else _tokens)(inputs, settings, seed)
 
 
@@ -85,14 +89,9 @@ def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         put_weights(model, trained.weights)
         model.save(folder)
         write_curves(trained, folder)
+        _probe(inputs, settings, seed, folder)
 
-    examples = CompactExamples(
-        inputs.corpus.training(),
-        _titles(inputs.corpus, tokenizer),
-        max_history=settings.max_history,
-        text_share=settings.text_share,
-        seed=seed,
-    )
+    examples = _examples(inputs, settings, seed, compact_example)
     return _job(inputs, settings, seed, build, examples, pack_examples, export, lambda model: model)
 
 
@@ -109,31 +108,34 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
 
     tokenizer, model = spoken()
     ids_LC = code_ids(tokenizer, levels, codes)
-    prompt = HistoryPrompt(tokenizer, ids_LC, inputs.tokens.codes, settings.max_history)
+    opening = history_opening(settings.tasks.templates)
+    prompt = HistoryPrompt(tokenizer, ids_LC, inputs.tokens.codes, settings.max_history, opening)
     longest = len(prompt(inputs.corpus.training().values[:0])) + (settings.max_history + 1) * levels
     _require_context(model.config, max(longest, 2 * WORDS))
 
     def build() -> PackedCausal:
-        return PackedCausal(spoken()[1], dropout=settings.dropout)
+        wrapped = PackedCausal(spoken()[1], dropout=settings.dropout)
+        adapt(wrapped, torch.from_numpy(ids_LC), settings)
+        return wrapped
 
     def export(trained: Trained, folder: Path) -> None:
         wrapped = build()
         put_weights(wrapped, trained.weights)
+        merge_lora(wrapped.model)
         wrapped.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        description = {"spelling": "tokens", "levels": levels, "codes": codes, "max_history": settings.max_history}
+        description = {
+            "spelling": "tokens",
+            "levels": levels,
+            "codes": codes,
+            "max_history": settings.max_history,
+            "opening": opening,
+        }
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2, sort_keys=True) + "\n")
         write_curves(trained, folder)
+        _probe(inputs, settings, seed, folder)
 
-    examples = TokenExamples(
-        inputs.corpus.training(),
-        _titles(inputs.corpus, tokenizer),
-        tokenizer,
-        item_tokens(ids_LC, inputs.tokens.codes),
-        max_history=settings.max_history,
-        text_share=settings.text_share,
-        seed=seed,
-    )
+    examples = _examples(inputs, settings, seed, token_example)
     pack = partial(_pack_texts, row=TOKEN_ROW)
     beam_model = partial(
         _causal_beams,
@@ -165,7 +167,13 @@ def _job(
     return Job(
         build=build,
         batches=lambda rank, world: Batches(
-            examples, pack, batch_size=settings.batch_size, seed=seed, rank=rank, world=world
+            examples,
+            pack,
+            batch_size=settings.batch_size,
+            seed=seed,
+            rank=rank,
+            world=world,
+            accumulate=settings.accumulate,
         ),
         batch_size=settings.batch_size,
         plan=lambda steps: Plan(
@@ -177,16 +185,37 @@ def _job(
             validate_every=settings.validate_every,
             patience=settings.patience,
             checkpoint_every=settings.checkpoint_every,
+            warm_rows=settings.warm_rows,
         ),
-        engine=EngineChoice(settings.engine, settings.precision, settings.zero_stage, settings.weight_decay),
+        engine=EngineChoice(
+            settings.engine,
+            settings.precision,
+            settings.zero_stage,
+            settings.weight_decay,
+            settings.accumulate,
+            settings.gradient_checkpointing,
+            settings.offload,
+        ),
         export=export,
         validate=validate_with(Validation(inputs.corpus, inputs.tokens, settings.validation_users, seed), beam_model),
     )
 
 
-def _titles(corpus: Corpus, tokenizer: Any) -> list[Int32]:
-    plain = PlainText(tokenizer)
-    return [plain(title or "", WORDS) for title in corpus.items["title"].to_pylist()]
+def _examples(inputs: Inputs, settings: AlignSettings, seed: int, make: Callable[[ExampleRow], E]) -> Mixture[E]:
+    """What every epoch holds, from the examples that were written or from what would write them."""
+    if inputs.examples is not None:
+        inputs.examples.require(**description_of(settings))
+    pools: Pools = inputs.examples or open_builder(
+        inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed
+    )
+    sequences = len(windows(inputs.corpus.training(), settings.max_history + 1))
+    return Mixture(pools, epoch_counts(pools.sizes, weights_of(settings), sequences), seed, make)
+
+
+def _probe(inputs: Inputs, settings: AlignSettings, seed: int, folder: Path) -> None:
+    """Write what the exported model has learned besides ranking."""
+    builder = open_builder(inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed)
+    write_probes(folder, probe_export(folder, inputs.corpus, inputs.vectors, inputs.tokens, builder))
 
 
 def _require_context(config: Any, needed: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,26 +16,39 @@ import torch
 from torch import nn
 
 from semconv.errors import ArtifactError
-from semconv.training.optim import parameter_groups
+from semconv.llm.rows import gate_of
+from semconv.training.engine import Step
+from semconv.training.optim import parameter_groups, set_learning_rate
 from semconv.training.plain import put_weights
 
 _TAG = "state"
 
 
-def deepspeed_config(*, batch_size: int, zero_stage: int, precision: str, clip: float) -> dict[str, Any]:
+def deepspeed_config(
+    *, batch_size: int, zero_stage: int, precision: str, clip: float, accumulate: int = 1, offload: str = "none"
+) -> dict[str, Any]:
     """DeepSpeed's own settings; ``batch_size`` is per rank and only bookkeeping, batches come packed.
 
     In bf16, stage 0 runs as stage 1: DeepSpeed 0.19 keeps float32 originals of bf16 weights from stage 1 on only.
+    Without ZeRO it would divide by the number of parts, so it is not told of them. A gradient that is no number is not
+    skipped over in silence: the loop sees its norm and ends.
     """
-    zero: dict[str, Any] = {"stage": max(zero_stage, 1) if precision == "bf16" else zero_stage}
-    if zero_stage == 3:
+    stage = max(zero_stage, 1) if precision == "bf16" else zero_stage
+    accumulate = accumulate if stage else 1
+    zero: dict[str, Any] = {"stage": stage}
+    if stage == 3:
         zero |= {"stage3_param_persistence_threshold": 10_000}
+    home = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
+    if offload != "none":
+        zero |= {"offload_optimizer": home}
+    if offload == "parameters":
+        zero |= {"offload_param": home}
     return {
-        "train_micro_batch_size_per_gpu": batch_size,
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": clip,
+        "train_micro_batch_size_per_gpu": max(1, batch_size // accumulate),
+        "gradient_accumulation_steps": accumulate,
+        "gradient_clipping": clip if stage else 0.0,
         "zero_optimization": zero,
-        "bf16": {"enabled": precision == "bf16"},
+        "bf16": {"enabled": precision == "bf16", "check_grad_overflow": False},
         "steps_per_print": 2**31 - 1,
         "wall_clock_breakdown": False,
         "zero_allow_untested_optimizer": True,
@@ -55,8 +68,14 @@ class DeepSpeedEngine:
         precision: str,
         weight_decay: float = 0.0,
         clip: float = 1.0,
+        accumulate: int = 1,
+        offload: str = "none",
     ) -> None:
-        """``build`` makes the model, the same on every rank; it is called again where whole weights need a home."""
+        """``build`` makes the model, the same on every rank; it is called again where whole weights need a home.
+
+        ``accumulate``: parts a step has at most; ``offload``: ``none``, ``optimizer`` or ``parameters``, what lies in
+        the CPU's memory.
+        """
         cuda = torch.cuda.is_available()
         if not cuda:
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
@@ -67,26 +86,51 @@ class DeepSpeedEngine:
         self._deepspeed = deepspeed
         self._build = build
         self._zero_stage = zero_stage
+        self._clip = clip
         model = build().train()
+        self._gate = gate_of(model)
         optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), betas=(0.9, 0.98), fused=zero_stage < 3)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
             model=model,
             optimizer=optimizer,
-            config=deepspeed_config(batch_size=batch_size, zero_stage=zero_stage, precision=precision, clip=clip),
+            config=deepspeed_config(
+                batch_size=batch_size,
+                zero_stage=zero_stage,
+                precision=precision,
+                clip=clip,
+                accumulate=accumulate,
+                offload=offload,
+            ),
             dist_init_required=False,
         )
         self._twin: nn.Module | None = None
         self.rank: int = torch.distributed.get_rank()
         self.world: int = torch.distributed.get_world_size()
 
-    def step(self, batch: Any, learning_rate: float) -> torch.Tensor:
+    def step(self, parts: Sequence[Any], learning_rate: float, *, rows_alone: bool = False) -> Step:
         """See `Engine`."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        loss: torch.Tensor = self._engine(batch.to(self._engine.device))
-        self._engine.backward(loss)
+        rows_alone = rows_alone and self._gate is not None
+        if self._gate is not None:
+            self._gate.alone = rows_alone
+        set_learning_rate(self._optimizer.param_groups, learning_rate, rows_alone=rows_alone)
+        losses = []
+        for number, part in enumerate(parts, start=1):
+            self._engine.set_gradient_accumulation_boundary(number == len(parts))
+            loss: torch.Tensor = self._engine(part.to(self._engine.device))
+            self._engine.backward(loss, scale_wrt_gas=False)
+            if number < len(parts):
+                self._engine.step()
+            losses.append(loss.detach())
+        return Step(torch.stack(losses).sum(), self._update())
+
+    def _update(self) -> torch.Tensor:
+        """Clip and update; the gradient's norm, which DeepSpeed clips by itself from ZeRO-1 on."""
+        if self._engine.zero_optimization_stage() == 0:
+            norm = torch.nn.utils.clip_grad_norm_(self._engine.module.parameters(), self._clip)
+            self._engine.step()
+            return norm
         self._engine.step()
-        return loss.detach()
+        return torch.as_tensor(self._engine.get_global_grad_norm(), device=self._engine.device)
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
         """See `Engine`."""
@@ -115,6 +159,8 @@ class DeepSpeedEngine:
 
         whole: dict[str, torch.Tensor] = {}
         for name, parameter in self._engine.module.named_parameters():
+            if not parameter.requires_grad:
+                continue
             master = safe_get_full_fp32_param(parameter)
             found = parameter if master is None else master
             whole[name] = found.detach().to("cpu", torch.float32, copy=True).view(_shape(parameter))

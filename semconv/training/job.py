@@ -12,20 +12,29 @@ from torch import nn
 
 from semconv.alignment.batches import Batches
 from semconv.progress import Report, silent
+from semconv.training.activations import recompute_activations
 from semconv.training.deepspeed_engine import DeepSpeedEngine
 from semconv.training.engine import Engine
 from semconv.training.loop import Checkpoint, Plan, Trained, train
 from semconv.training.plain import PlainEngine
+from semconv.training.watch import Watch
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """Which engine computes the steps, and how."""
+    """Which engine computes the steps, and how.
+
+    ``accumulate``: parts that a step is cut into at most, the same as the job's batches'; ``offload``: what DeepSpeed
+    keeps in the CPU's memory.
+    """
 
     kind: Literal["plain", "deepspeed"]
     precision: Literal["bf16", "float32"]
     zero_stage: int = 0
     weight_decay: float = 0.0
+    accumulate: int = 1
+    gradient_checkpointing: bool = False
+    offload: Literal["none", "optimizer", "parameters"] = "none"
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,23 @@ class Job:
 def make_engine(job: Job, world: int = 1) -> Engine:
     """The engine a job asks for. Several ranks, or DeepSpeed, need a process group or the variables that make one."""
     choice = job.engine
+
+    def build() -> nn.Module:
+        model = job.build()
+        if choice.gradient_checkpointing:
+            recompute_activations(model)
+        return model
+
     if choice.kind == "plain" and world == 1:
-        return PlainEngine(job.build(), weight_decay=choice.weight_decay, precision=choice.precision)
+        return PlainEngine(build(), weight_decay=choice.weight_decay, precision=choice.precision)
     return DeepSpeedEngine(
-        job.build,
+        build,
         batch_size=max(1, job.batch_size // world),
         zero_stage=choice.zero_stage,
         precision=choice.precision,
         weight_decay=choice.weight_decay,
+        accumulate=choice.accumulate,
+        offload=choice.offload,
     )
 
 
@@ -67,8 +85,9 @@ def run_job(
     resume: Path | None = None,
     checkpoint: Checkpoint | None = None,
     report: Report = silent,
+    watch: Watch | None = None,
 ) -> Trained:
-    """Train a job on an engine; see `train`."""
+    """Train a job on an engine; see `train`. Every epoch goes through each of its examples once."""
     batches = job.batches(engine.rank, engine.world)
     validate = job.validate
     return train(
@@ -79,4 +98,6 @@ def run_job(
         resume=resume,
         checkpoint=checkpoint,
         report=report,
+        watch=watch,
+        examples=len(batches),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from semconv.training.optim import parameter_groups
+from semconv.llm.rows import gate_of
+from semconv.training.engine import Step
+from semconv.training.optim import parameter_groups, set_learning_rate
 
 _FILE = "plain.pt"
 
@@ -30,18 +32,24 @@ class PlainEngine:
         self._bf16 = precision == "bf16"
         self._optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), betas=(0.9, 0.98), fused=True)
         self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._gate = gate_of(model)
 
-    def step(self, batch: Any, learning_rate: float) -> torch.Tensor:
+    def step(self, parts: Sequence[Any], learning_rate: float, *, rows_alone: bool = False) -> Step:
         """See `Engine`."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            loss: torch.Tensor = self._model(batch.to(self._device))
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)
+        rows_alone = rows_alone and self._gate is not None
+        if self._gate is not None:
+            self._gate.alone = rows_alone
+        set_learning_rate(self._optimizer.param_groups, learning_rate, rows_alone=rows_alone)
+        losses = []
+        for part in parts:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+                loss: torch.Tensor = self._model(part.to(self._device))
+            torch.autograd.backward(loss)
+            losses.append(loss.detach())
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)
         self._optimizer.step()
-        return loss.detach()
+        self._optimizer.zero_grad(set_to_none=True)
+        return Step(torch.stack(losses).sum(), norm)
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
         """See `Engine`."""
@@ -58,7 +66,11 @@ class PlainEngine:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """See `Engine`."""
-        return {n: p.detach().to("cpu", torch.float32, copy=True) for n, p in self._model.named_parameters()}
+        return {
+            name: parameter.detach().to("cpu", torch.float32, copy=True)
+            for name, parameter in self._model.named_parameters()
+            if parameter.requires_grad
+        }
 
     def save(self, folder: Path) -> None:
         """See `Engine`."""
@@ -72,7 +84,8 @@ class PlainEngine:
 
 
 def put_weights(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Copy what `Engine.weights` returned into a model of the same parameters."""
+    """Copy what `Engine.weights` returned into a model built as the one that was trained."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(weights[name])
+            if parameter.requires_grad:
+                parameter.copy_(weights[name])

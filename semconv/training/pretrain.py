@@ -101,5 +101,5 @@ def pretraining(corpus: Corpus, settings: BaseSettings, seed: int) -> Job:
 
 
 def write_curves(trained: Trained, folder: Path) -> None:
-    """Write ``curves.json``: a list of {step, epoch, loss, recall@10 where validated}."""
+    """Write ``curves.json``: the points of `Trained`, an epoch each."""
     (folder / CURVES).write_text(json.dumps(trained.curves, indent=1) + "\n")

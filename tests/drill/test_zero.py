@@ -25,7 +25,7 @@ def test_two_workers_make_a_model_that_loads_and_recommends(tmp_path: Path, stag
     settings = Settings(
         run=RunSettings(root=str(tmp_path), name="r"), ray=RaySettings(num_cpus=4, threads=1), align=align
     )
-    run_stages(settings, [pipelines.align.STAGE])
+    run_stages(settings, pipelines.align.STAGES)
     folder = Recommender.open(Run(str(tmp_path), "r").artifact("model")).path
     model = CompactModel.load(folder, inputs.tokens.codes, inputs.vectors)
     trie = Trie.build(inputs.tokens.codes, CODES)

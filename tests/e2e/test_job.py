@@ -18,8 +18,8 @@ from semconv.config import Settings
 from tests.e2e.conftest import REPOSITORY, Command
 from tests.kill import has_checkpoint, kill_when
 
-STAGES = ["ingest", "embed", "base", "tokenize", "align", "evaluate", "precache"]
-KINDS = ["corpus", "vectors", "behaviour", "base", "tokens", "model", "report", "topk"]
+STAGES = ["ingest", "embed", "base", "tokenize", "examples", "align", "evaluate", "precache"]
+KINDS = ["corpus", "vectors", "behaviour", "base", "tokens", "examples", "model", "report", "topk"]
 
 
 def snapshot(run: Path) -> dict[str, str]:
@@ -43,7 +43,8 @@ def copied_run(tiny_run: Run, tmp_path: Path) -> Path:
 
 
 def test_a_finished_job_is_up_to_date_and_says_so(tiny_run: Run, tiny: list[str], command: Command) -> None:
-    assert sorted(p.name for p in tiny_run.path.iterdir() if not p.name.startswith(".")) == sorted(KINDS)
+    made = {p.name for p in tiny_run.path.iterdir() if not p.name.startswith(".")}
+    assert made == {*KINDS, "logs"}
     before = snapshot(tiny_run.path)
     again = command("pipelines.run", *tiny, "--run.root", tiny_run.path.parent)
     assert again.returncode == 0, again.stderr
@@ -61,7 +62,7 @@ def test_the_report_keeps_its_contract(tiny_run: Run, tiny_settings: Settings) -
             for name in ("recall@5", "recall@10", "recall@20", "ndcg@5", "ndcg@10", "ndcg@20"):
                 low, high = system[scope]["intervals"][name]
                 assert 0 <= low <= system[scope]["metrics"][name] <= high <= 1
-    assert {"ingest", "embed", "base", "tokenize", "align"} <= metrics["stage_seconds"].keys()
+    assert {"ingest", "embed", "base", "tokenize", "examples", "align"} <= metrics["stage_seconds"].keys()
 
 
 def test_one_command_runs_one_stage(tiny: list[str], command: Command, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,22 +69,64 @@ def test_compact_learns_the_ring_and_its_export_recommends(inputs: Inputs, tmp_p
 
 def test_token_spelling_is_exported_for_plain_transformers(inputs: Inputs, tmp_path: Path) -> None:
     settings = tiny_align(
-        spelling="tokens", epochs=48, validate_every=48, batch_size=8, learning_rate=1e-2, dropout=0.0, text_share=0.0
+        spelling="tokens",
+        epochs=48,
+        validate_every=48,
+        batch_size=8,
+        learning_rate=5e-3,
+        dropout=0.0,
+        tasks={"textual": 0.0},
     )
     job = alignment(inputs, settings, seed=5)
     trained = run_job(job, make_engine(job))
     assert trained.curves[-1]["loss"] < 0.7 * trained.curves[0]["loss"]
     job.export(trained, tmp_path)
+    assert _said_after(tmp_path, [6, 7]) == _codes(8)
 
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    model = AutoModelForCausalLM.from_pretrained(tmp_path)
-    said = {
-        item: "".join(f"<{'abc'[level]}_{item // CODES**level % CODES}>" for level in range(LEVELS))
-        for item in range(9)
-    }
-    prompt = tokenizer("Items so far, oldest first: " + said[6] + said[7], return_tensors="pt")
+
+def test_lora_is_exported_for_plain_transformers_too(inputs: Inputs, tmp_path: Path) -> None:
+    settings = tiny_align(spelling="tokens", method="lora", epochs=12, validate_every=12, learning_rate=1e-2)
+    job = alignment(inputs, settings, seed=5)
+    engine = make_engine(job)
+    trained = run_job(job, engine)
+    assert trained.curves[-1]["loss"] < 0.6 * trained.curves[0]["loss"]
+    job.export(trained, tmp_path)
+    plain, ids = AutoModelForCausalLM.from_pretrained(tmp_path), torch.arange(290, 310)[None]
+    assert not any("lora" in name for name, _ in plain.named_parameters())
+    with torch.no_grad(), engine.evaluating() as model:
+        assert torch.allclose(plain(input_ids=ids).logits, model.model(input_ids=ids).logits, atol=1e-4)
+    assert re.fullmatch(r"(<[abc]_\d>){3}", _said_after(tmp_path, [6, 7]))
+
+
+def _codes(item: int) -> str:
+    return "".join(f"<{'abc'[level]}_{item // CODES**level % CODES}>" for level in range(LEVELS))
+
+
+def _said_after(folder: Path, history: list[int]) -> str:
+    """What plain transformers generates from a token model, with nothing of ours."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    prompt = tokenizer("Items so far, oldest first: " + "".join(map(_codes, history)), return_tensors="pt")
     answer = model.generate(**prompt, max_new_tokens=LEVELS, do_sample=False)[0, -LEVELS:]
-    assert tokenizer.decode(answer).replace(" ", "") == said[8]
+    said: str = tokenizer.decode(answer).replace(" ", "")
+    return said
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_a_pretrained_model_without_a_pad_token_is_taken(tmp_path: Path, end: bool) -> None:
+    inputs = write_inputs(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(inputs.base.path)
+    tokenizer.pad_token = None
+    if not end:
+        tokenizer.eos_token = None
+    tokenizer.save_pretrained(inputs.base.path)
+    assert AutoTokenizer.from_pretrained(inputs.base.path).pad_token is None
+    job = alignment(inputs, tiny_align(spelling="tokens", epochs=1), seed=5)
+    job.export(run_job(job, make_engine(job)), tmp_path)
+    exported = AutoTokenizer.from_pretrained(tmp_path)
+    assert exported.pad_token == ("<|endoftext|>" if end else "<pad>")
+    assert AutoModelForCausalLM.from_pretrained(tmp_path).config.pad_token_id == exported.pad_token_id
+    assert _said_after(tmp_path, [6, 7])
 
 
 def test_validation_and_test_items_change_no_training_example(tmp_path: Path) -> None:
@@ -97,7 +140,7 @@ def test_validation_and_test_items_change_no_training_example(tmp_path: Path) ->
         one, two = first.batches(0, 1), second.batches(0, 1)
         assert one.steps == two.steps
         for step in range(one.steps):
-            left, right = vars(one(1, step)), vars(two(1, step))
+            left, right = vars(one(1, step).parts[0]), vars(two(1, step).parts[0])
             assert all(torch.equal(torch.as_tensor(left[name]), torch.as_tensor(right[name])) for name in left)
 
 
