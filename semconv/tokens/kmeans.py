@@ -20,7 +20,8 @@ SEEDING_SAMPLE = 262_144
 POWER_ITERATIONS = 8
 REVIVALS = 20
 """Rounds of `revive`, at most; a round moves every dead centroid, so that two or three do."""
-BLOCK = 65_536
+BLOCK = 8_192
+"""Points whose distances are held at a time: few enough that their memory is used again, not asked for anew."""
 _MET = 1e-6
 """A point nearer to its centroid than this share of the largest squared norm is met exactly, but for rounding."""
 
