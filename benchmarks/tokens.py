@@ -43,6 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--run", type=Path, help="folder of a run that has corpus, vectors, base and tokens")
     parser.add_argument("--index", type=Path, nargs="*", default=[], metavar="FILE.csv.gz", help="indexes to compare")
+    parser.add_argument("--codes", type=int, help="codes a level of those indexes, if not as many as the run's")
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder for the quality report")
     parser.add_argument("--steps", type=int, default=2000, help="training steps of the compact model; 0 trains none")
     parser.add_argument("--seeds", type=int, default=2, help="how often it is trained on each index")
@@ -74,7 +75,7 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     if len(set(names)) < len(names):
         raise SettingError(f"Two indexes have the same name among {', '.join(names)}", "Rename a file")
     indexes = [CodeIndex(OURS, tokens.codes, tokens.codes_per_level)]
-    indexes += [read_index(path, corpus.item_ids, tokens.codes_per_level) for path in options.index]
+    indexes += [read_index(path, corpus.item_ids, options.codes or tokens.codes_per_level) for path in options.index]
 
     yardstick = yardstick_of(inputs)
     stored = json.loads((tokens.path / "quality.json").read_text())
