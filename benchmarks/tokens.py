@@ -25,7 +25,7 @@ from benchmarks.cold_items import cold_first_code
 from benchmarks.compact_training import Course, compact_figures, compact_gains
 from benchmarks.harness import command
 from benchmarks.pure_svd import pure_svd
-from benchmarks.token_scale import one_size, scale
+from benchmarks.token_scale import scale
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, check_lineage
 from semconv.config import TokenizeSettings
 from semconv.errors import SettingError
@@ -49,14 +49,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=2, help="how often it is trained on each index")
     parser.add_argument("--users", type=int, default=5000, help="validation users that it is asked about, at most")
     parser.add_argument("--items", type=int, help="synthetic items of the largest size")
-    parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Whichever of the two was asked for, or both."""
-    if options.one_size:
-        options.out.write_text(json.dumps(one_size(options.one_size)))
-        raise SystemExit(0)
     if not options.run and not options.items:
         raise SettingError("Neither a run nor a number of items is given", "Give --run DIR, --items N, or both")
     results: dict[str, Any] = {}
