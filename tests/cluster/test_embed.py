@@ -48,7 +48,9 @@ def test_behaviour_is_that_of_the_fitted_model_and_unknown_without_training(run:
     assert torch.equal(vectors.has_behaviour, counts > 0)
     assert not vectors.has_behaviour.all()
     assert vectors.behaviour[~vectors.has_behaviour].abs().sum() == 0
-    assert torch.equal(vectors.behaviour, joined([behaviour.encoders["sasrec"]], vectors.has_behaviour))
+    fitted = list(behaviour.encoders.values())
+    assert [encoder.name for encoder in fitted] == ["sasrec", "lightgcn"]
+    assert torch.equal(vectors.behaviour, joined(fitted, vectors.has_behaviour))
     for model in behaviour.models().values():
         assert model.scores(list(corpus.split("test").histories)[:3]).shape == (3, corpus.n_items)
 
