@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from scipy import stats
 from torch import nn
 
 from semconv.artifacts import Corpus, ItemTokens, finish, staging
+from semconv.artifacts.tokens import CODES, write_codes
 from semconv.config import AlignSettings
 from semconv.evaluation.metrics import Float64, hit_ranks
 from semconv.llm.search import beam_search
@@ -87,11 +86,10 @@ def paired_difference(gains_SU: Float64, baseline_SU: Float64) -> dict[str, floa
 
 def as_tokens(index: CodeIndex, corpus: Corpus, path: Path, tokenized: Tokenized | None = None) -> ItemTokens:
     """The index as an artifact; without ``tokenized``, what gave the codes, it holds them and nothing else."""
-    columns = {f"code_{level}": codes_N for level, codes_N in enumerate(index.codes.T)}
     shape = {"levels": index.codes.shape[1], "codes": index.codes_per_level}
     with staging(path) as folder:
         if tokenized is None:
-            pq.write_table(pa.table({"item_id": corpus.item_ids, **columns}), folder / "codes.parquet")
+            write_codes(folder / CODES, corpus.item_ids, index.codes)
         else:
             tokenized.write(folder, corpus.item_ids)
         finish(

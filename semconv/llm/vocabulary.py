@@ -15,10 +15,9 @@ from tokenizers import AddedToken
 
 from semconv.artifacts.ragged import Int32, Int64
 from semconv.errors import ArtifactError
+from semconv.tokens.rounding import RESOLUTION
 
 _LEVELS = "abcdefghi"
-_RESOLUTION = 1e-12
-"""Variance below this share of the mean square is float32 rounding of a constant, squared."""
 
 
 def code_token(level: int, code: int) -> str:
@@ -80,7 +79,7 @@ def add_code_tokens(
 def tells_apart(meanings_LCD: torch.Tensor) -> torch.Tensor:
     """Whether the directions of a level differ by more than rounding, bool (L)."""
     apart_L = (meanings_LCD - meanings_LCD.mean(dim=1, keepdim=True)).square().sum(dim=(1, 2))
-    return apart_L > _RESOLUTION * meanings_LCD.square().sum(dim=(1, 2))
+    return apart_L > RESOLUTION * meanings_LCD.square().sum(dim=(1, 2))
 
 
 def spread_like(meanings_LCD: torch.Tensor, old_VD: torch.Tensor) -> torch.Tensor:

@@ -18,15 +18,13 @@ from dataclasses import dataclass
 import torch
 
 from semconv.errors import ArtifactError
+from semconv.tokens.rounding import RESOLUTION
 
 RIDGE = 0.1
 """Ridge penalty per fitted item, in units of a component's variance."""
 
 _SMALLEST = 1e-6
 """Components with less than this share of the largest variance are noise of arithmetic, not directions."""
-
-_RESOLUTION = 1e-12
-"""Variance below this share of the mean square is float32 rounding of a constant, squared."""
 
 _BLOCK = 65_536
 """Rows that are held in double precision at a time."""
@@ -65,7 +63,7 @@ class Projection:
         variances_D, axes_DD = torch.linalg.eigh(covariance_DD)
         variances_D, axes_DD = variances_D.flip(0), axes_DD.flip(1)
         total = variances_D.clamp(min=0).sum() + mean_D.square().sum()
-        real_D = (variances_D > _SMALLEST * variances_D[0]) & (variances_D > _RESOLUTION * total)
+        real_D = (variances_D > _SMALLEST * variances_D[0]) & (variances_D > RESOLUTION * total)
         kept = max(min(components, int(real_D.sum())), 1)
         powers_P = torch.where(real_D[:kept], variances_D[:kept], 1.0) ** (1.0 - whiten)
         energy = powers_P[real_D[:kept]].sum().clamp(min=1e-300)

@@ -13,9 +13,7 @@ import torch
 from semconv.artifacts.ragged import Int32
 from semconv.tokens.prefixes import prefix_ids
 from semconv.tokens.quantizer import Quantizer
-
-_RESOLUTION = 1e-12
-"""Variance below this share of the mean square is float32 rounding of a constant, squared."""
+from semconv.tokens.rounding import RESOLUTION
 
 
 def quality_report(
@@ -125,4 +123,4 @@ def _relative_error(vectors_ND: torch.Tensor, rebuilt_ND: torch.Tensor, mean_D: 
     variance = float((vectors_ND - mean_D).double().square().sum())
     # What they are rebuilt as counts too: vectors that are all zero have no squares to measure rounding by.
     squares = float(vectors_ND.double().square().sum() + rebuilt_ND.double().square().sum())
-    return error / variance if variance > _RESOLUTION * squares else None
+    return error / variance if variance > RESOLUTION * squares else None
