@@ -18,6 +18,7 @@ Nothing here opens the test split.
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from dataclasses import replace
@@ -130,7 +131,7 @@ def _variants(inputs: Inputs, names: list[str], course: Course, folder: Path) ->
             **figures(index_report(index, yardstick)),
             **compact_figures(gains[name], gains[names[0]]),
         }
-        print(f"token_ablation: {name} ndcg {found[name]['compact_ndcg@10']:.4f}", flush=True)
+        print(json.dumps({name: found[name]}), flush=True)  # the last variant may be hours away
     return found
 
 
@@ -182,7 +183,7 @@ def _aligned(inputs: Inputs, name: str, course: Course, folder: Path) -> dict[st
         "last_loss": float(np.mean([losses[-1] for losses, _ in runs.values()])),
         "recall@10_mean": float(np.mean([recall for _, recall in runs.values()])),
     }
-    print(f"token_ablation: {name} last loss {found['last_loss']:.4f}", flush=True)
+    print(json.dumps({name: found}), flush=True)
     return found
 
 

@@ -127,7 +127,7 @@ def settings_of(tokens: ItemTokens) -> TokenizeSettings:
 def figures(report: IndexReport) -> dict[str, Any]:
     """The figures of an index that are compared, by name; those of a level by its number, from 1."""
     found = report.figures
-    first = found["next_prefix"]["1"] or {}
+    first, second = (found["next_prefix"].get(length) or {} for length in ("1", "2"))
     kept = {name: values or {} for name, values in found["neighbours"].items()}
     return {
         "unique_tuples": found["unique_tuples"],
@@ -143,6 +143,8 @@ def figures(report: IndexReport) -> dict[str, Any]:
         "next_prefix_information": first.get("information"),
         "next_prefix_normalised": first.get("normalised"),
         "next_item_bits": first.get("item_bits"),
+        "next_two_codes_information": second.get("information"),
+        "purity_of_first_code": found["purity"] and found["purity"][1]["chance"],
     }
 
 

@@ -16,6 +16,7 @@ from semconv.errors import ArtifactError, SemconvError, SettingError
 from semconv.llm.trie import Trie
 from semconv.tokens.append import Parent, append_items, parent_run, text_encoder
 from semconv.tokens.collisions import Resolver
+from semconv.tokens.guess import guess
 from semconv.tokens.text_encoder import PACKAGED
 from semconv.tokens.tokenizer import ItemTokenizer, tokenize_items
 
@@ -74,9 +75,10 @@ def codes_by_id(tokens: ItemTokens) -> dict[str, tuple[int, ...]]:
 
 def fused_from_text(tokenizer: ItemTokenizer, items: list[int]) -> torch.Tensor:
     """Text, and the behaviour that text lets expect."""
-    text_NP = tokenizer.fusion.projections["text"](torch.stack([text_of(item) for item in items]))
-    guess_NP = text_NP @ tokenizer.fusion.predictors["behaviour"] * tokenizer.fusion.weights["behaviour"]
-    return torch.cat([text_NP, guess_NP], dim=1)
+    fusion = tokenizer.fusion
+    text_NP = fusion.projections["text"](torch.stack([text_of(item) for item in items]))
+    guess_NQ = guess(text_NP, fusion.references["text"], fusion.references["behaviour"])
+    return torch.cat([text_NP, guess_NQ * fusion.weights["behaviour"]], dim=1)
 
 
 def with_(how: Resolver) -> TokenizeSettings:
