@@ -24,8 +24,11 @@ def cold_first_code(inputs: Inputs, settings: TokenizeSettings, seed: int) -> di
     """``cold_first_code``: share of held-out items whose first code is that of their nearest text neighbour.
 
     The tokenizer is fitted without them; they are encoded from text alone; the neighbour, by cosine, is sought among
-    the items it was fitted on. ``cold_items``: how many were held out. Nothing where no item has both modalities.
+    the items it was fitted on. ``cold_items``: how many were held out. Nothing where fewer than ten items have both
+    modalities, or the tokenizer reads no text.
     """
+    if not settings.text_weight:
+        return {}
     vectors = inputs.vectors
     both = (vectors.has_text & vectors.has_behaviour).nonzero().flatten().numpy()
     held = torch.from_numpy(np.sort(np.random.default_rng(seed).permutation(both)[: int(SHARE * len(both))]))

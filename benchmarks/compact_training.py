@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
+from scipy import stats
 from torch import nn
 
 from semconv.artifacts import Corpus, ItemTokens, finish, staging
+from semconv.artifacts.tokens import CODES, write_codes
 from semconv.config import AlignSettings
 from semconv.evaluation.metrics import Float64, hit_ranks
 from semconv.llm.search import beam_search
@@ -27,7 +27,6 @@ from semconv.training.loop import train
 Answer = TypeVar("Answer")
 
 AT, BEAMS, BLOCK = 10, 50, 250
-RESAMPLES = 2000
 SETTINGS = AlignSettings(spelling="compact", engine="plain")
 
 
@@ -64,25 +63,33 @@ def compact_figures(gains_SU: Float64, baseline_SU: Float64) -> dict[str, Any]:
 
 
 def paired_difference(gains_SU: Float64, baseline_SU: Float64) -> dict[str, float]:
-    """``difference`` of the means and its 95% interval, ``low`` to ``high``, by a bootstrap paired by seed and user.
+    """``difference`` of the means and its 95% interval, ``low`` to ``high``, paired by seed and user.
 
-    Seeds and users are both drawn with replacement, for a model trained again differs as well as a user asked anew
-    (two-way bootstrap, Owen 2007).
+    Both a model trained again and a user asked anew would come out differently: the variance is that of the seeds'
+    means plus that of the users', with the degrees of freedom that Satterthwaite (1946) gives the sum. Of a single
+    seed it is the users' alone, and says nothing of another training.
     """
     change_SU = gains_SU - baseline_SU
-    rng = np.random.default_rng(0)
-    seeds_RS, users_RU = (rng.multinomial(many, np.full(many, 1 / many), RESAMPLES) / many for many in change_SU.shape)
-    low, high = np.quantile(((seeds_RS @ change_SU) * users_RU).sum(axis=1), [0.025, 0.975])
-    return {"difference": float(change_SU.mean()), "low": float(low), "high": float(high)}
+    terms = [
+        (float(means.var(ddof=1)) / len(means), len(means) - 1)
+        for means in (change_SU.mean(axis=axis) for axis in (1, 0))
+        if len(means) > 1
+    ]
+    variance = sum(part for part, _ in terms)
+    difference = float(change_SU.mean())
+    if not variance:
+        return {"difference": difference, "low": difference, "high": difference}
+    freedom = variance**2 / sum(part**2 / free for part, free in terms)
+    reach = float(stats.t.ppf(0.975, freedom)) * variance**0.5
+    return {"difference": difference, "low": difference - reach, "high": difference + reach}
 
 
 def as_tokens(index: CodeIndex, corpus: Corpus, path: Path, tokenized: Tokenized | None = None) -> ItemTokens:
     """The index as an artifact; without ``tokenized``, what gave the codes, it holds them and nothing else."""
-    columns = {f"code_{level}": codes_N for level, codes_N in enumerate(index.codes.T)}
     shape = {"levels": index.codes.shape[1], "codes": index.codes_per_level}
     with staging(path) as folder:
         if tokenized is None:
-            pq.write_table(pa.table({"item_id": corpus.item_ids, **columns}), folder / "codes.parquet")
+            write_codes(folder / CODES, corpus.item_ids, index.codes)
         else:
             tokenized.write(folder, corpus.item_ids)
         finish(

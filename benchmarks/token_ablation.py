@@ -18,6 +18,7 @@ Nothing here opens the test split.
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from dataclasses import replace
@@ -31,6 +32,7 @@ from torch import nn
 from benchmarks.compact_training import SETTINGS, Course, as_tokens, compact_figures, compact_gains, trained
 from benchmarks.harness import command
 from benchmarks.tokens import SEED, figures, open_run, yardstick_of
+from semconv.artifacts import ItemVectors, finish, staging
 from semconv.config import TaskSettings, TokenizeSettings
 from semconv.errors import SettingError
 from semconv.evaluation.metrics import Float64
@@ -52,6 +54,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "whiten_1": {**KMEANS, "whiten": 1.0},
     "text_only": {"behaviour_weight": 0.0},
     "behaviour_only": {"text_weight": 0.0},
+    "sasrec_only": {"encoders": ["sasrec"]},
+    "lightgcn_only": {"encoders": ["lightgcn"]},
     "parallel_2": {"parallel": 2},
     "even_last": {"even_last": True},
     "collisions_none": {"collisions": "none"},
@@ -63,7 +67,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rqvae_collaborative": {**RQVAE, "align_weight": 0.0, "rqvae": {"collaborative_weight": 0.02}},
     "rqvae_parallel_2": {**RQVAE, "align_weight": 0.0, "parallel": 2},
 }
-"""What differs from the settings that the run was tokenized with.
+"""What differs from the settings that the run was tokenized with; ``encoders``: the part of the behaviour vectors used.
 
 An RQ-VAE has one weight of behaviour at all levels: its own baseline is ``rqvae``. With ``parallel_2`` the first
 codebook sees text alone.
@@ -117,7 +121,7 @@ def _variants(inputs: Inputs, names: list[str], course: Course, folder: Path) ->
     yardstick, found, gains = yardstick_of(inputs), dict[str, dict[str, Any]](), dict[str, Float64]()
     for name in names:
         began = time.perf_counter()
-        tokenized = _tokenized(inputs, VARIANTS[name])
+        tokenized = _tokenized(inputs, VARIANTS[name], folder)
         seconds = time.perf_counter() - began
         index = _index(name, tokenized)
         gains[name] = compact_gains(index, inputs, course, folder)
@@ -127,24 +131,47 @@ def _variants(inputs: Inputs, names: list[str], course: Course, folder: Path) ->
             **figures(index_report(index, yardstick)),
             **compact_figures(gains[name], gains[names[0]]),
         }
-        print(f"token_ablation: {name} ndcg {found[name]['compact_ndcg@10']:.4f}", flush=True)
+        print(json.dumps({name: found[name]}), flush=True)  # the last variant may be hours away
     return found
 
 
-def _tokenized(inputs: Inputs, changed: dict[str, Any]) -> Tokenized:
+def _tokenized(inputs: Inputs, changed: dict[str, Any], folder: Path) -> Tokenized:
     """The run's items under its own settings with ``changed`` ones."""
+    changed = dict(changed)
+    vectors = _vectors(inputs.vectors, changed.pop("encoders", None), folder)
     own = inputs.tokens.manifest.settings["tokenize"]
     nested = {"rqvae": {**own.get("rqvae", {}), **changed.get("rqvae", {})}}
     settings = TokenizeSettings(**{**own, **changed, **nested})
     words = None
     if settings.align_weight:
         words = Target.of("title", *title_embeddings(inputs.base, inputs.corpus.items["title"].to_pylist()))
-    return tokenize_items(inputs.vectors, settings, seed=SEED, words=words)
+    return tokenize_items(vectors, settings, seed=SEED, words=words)
+
+
+def _vectors(vectors: ItemVectors, encoders: list[str] | None, folder: Path) -> ItemVectors:
+    """The vectors with the behaviour of some of the run's encoders alone."""
+    embed = vectors.manifest.settings["embed"]
+    if encoders is None or encoders == embed["behaviour"]:
+        return vectors
+    parts = vectors.behaviour.split([embed[name]["width"] for name in embed["behaviour"]], dim=1)
+    chosen = [part for name, part in zip(embed["behaviour"], parts, strict=True) if name in encoders]
+    if not chosen:
+        raise SettingError(f"The run has no behaviour vectors of {', '.join(encoders)}", "Leave the variant out")
+    with staging(folder / "vectors" / "-".join(encoders)) as written:
+        ItemVectors.write(
+            written,
+            text=vectors.text,
+            behaviour=torch.cat(chosen, dim=1),
+            has_text=vectors.has_text,
+            has_behaviour=vectors.has_behaviour,
+        )
+        finish(written, "vectors", settings={}, inputs={}, counts={}, request="", seconds=0.0)
+    return ItemVectors.open(folder / "vectors" / "-".join(encoders))
 
 
 def _aligned(inputs: Inputs, name: str, course: Course, folder: Path) -> dict[str, Any]:
     changed, rows = ALIGNMENT[name]
-    tokenized = _tokenized(inputs, changed)
+    tokenized = _tokenized(inputs, changed, folder)
     spoken = replace(inputs, tokens=as_tokens(_index(name, tokenized), inputs.corpus, folder / name, tokenized))
     settings = SETTINGS.model_copy(
         update={"spelling": "tokens", "code_rows": rows, "validation_users": course.users, "tasks": TASKS}
@@ -156,7 +183,7 @@ def _aligned(inputs: Inputs, name: str, course: Course, folder: Path) -> dict[st
         "last_loss": float(np.mean([losses[-1] for losses, _ in runs.values()])),
         "recall@10_mean": float(np.mean([recall for _, recall in runs.values()])),
     }
-    print(f"token_ablation: {name} last loss {found['last_loss']:.4f}", flush=True)
+    print(json.dumps({name: found}), flush=True)
     return found
 
 

@@ -3,11 +3,14 @@
 Vectors of 256 dimensions, in clusters of a few hundred items around centres, spread as text and behaviour vectors are:
 much along a few directions and little along many. ``seconds`` is fit, encode and collisions together, at the largest
 size; ``peak_gib`` the whole process's, vectors included; ``growth`` the exponent over a tenth of the items, a third and
-all. Each size runs in a process of its own.
+all. ``duplicates`` is the largest size once more, where half the items are exact copies of few others, `COPIES` of
+each: its ``collisions`` are seconds, beside those of the same size without copies, ``collisions_plain``. Each
+measurement runs in a process of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -28,6 +31,7 @@ WIDTH = 256
 CLUSTERS = 4096
 SPREAD = 0.7
 """Standard deviation within a cluster over that between clusters."""
+COPIES = 500
 SEED = 17
 
 
@@ -36,19 +40,21 @@ def scale(items: int) -> dict[str, Any]:
     sizes = [items // 10, round(items / 10**0.5), items]
     with tempfile.TemporaryDirectory() as folder:
         runs = [_measured(size, Path(folder) / f"{size}.json") for size in sizes]
+        copied = _measured(items, Path(folder) / "duplicates.json", "--duplicates")
     shown = ("items", "seconds", "fit", "encode", "collisions", "peak_gib", "collision_rate")
-    print(table(shown, [[run[name] for name in shown] for run in runs]))
+    print(table(shown, [[run[name] for name in shown] for run in [*runs, copied]]))
     return {
         "items": items,
         "seconds": runs[-1]["seconds"],
         "peak_gib": runs[-1]["peak_gib"],
         "growth": growth(sizes, [run["seconds"] for run in runs]),
         "sizes": {str(run["items"]): run for run in runs},
+        "duplicates": {**copied, "collisions_plain": runs[-1]["collisions"]},
     }
 
 
-def _measured(items: int, path: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.tokens", "--out", str(path), "--one-size", str(items)]
+def _measured(items: int, path: Path, *flags: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.token_scale", "--out", str(path), "--one-size", str(items), *flags]
     with subprocess.Popen(command) as process, PeakMemory(process.pid) as memory:
         status = process.wait()
     if status:
@@ -56,9 +62,11 @@ def _measured(items: int, path: Path) -> dict[str, Any]:
     return {**json.loads(path.read_text()), "peak_gib": memory.peak_gib}
 
 
-def one_size(items: int) -> dict[str, Any]:
-    """Seconds of each step for this many items, in this process."""
+def one_size(items: int, *, duplicates: bool = False) -> dict[str, Any]:
+    """Seconds of each step for this many items, in this process; of `with_copies` where ``duplicates``."""
     settings, vectors_ND = TokenizeSettings(), synthetic_vectors(items)
+    if duplicates:
+        vectors_ND = with_copies(vectors_ND)
     started = time.perf_counter()
     quantizer = ResidualKMeans.fit(
         vectors_ND, levels=settings.levels, codes=settings.codes, iterations=settings.iterations, seed=SEED
@@ -91,3 +99,21 @@ def synthetic_vectors(items: int) -> torch.Tensor:
         block_BD += centres_KD[torch.randint(CLUSTERS, (len(block_BD),), generator=generator)]
         block_BD *= scales_D
     return vectors_ND
+
+
+def with_copies(vectors_ND: torch.Tensor) -> torch.Tensor:
+    """The vectors, in place, of which the first half are now copies, `COPIES` of each vector that is left there."""
+    half = len(vectors_ND) // 2
+    for start in range(0, half, COPIES):
+        vectors_ND[start : min(start + COPIES, half)] = vectors_ND[start].clone()
+    return vectors_ND
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.token_scale")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.json")
+    parser.add_argument("--one-size", type=int, required=True, help="items")
+    parser.add_argument("--duplicates", action="store_true", help="half of them copies")
+    options = parser.parse_args()
+    options.out.write_text(json.dumps(one_size(options.one_size, duplicates=options.duplicates)))

@@ -25,7 +25,7 @@ from benchmarks.cold_items import cold_first_code
 from benchmarks.compact_training import Course, compact_figures, compact_gains
 from benchmarks.harness import command
 from benchmarks.pure_svd import pure_svd
-from benchmarks.token_scale import one_size, scale
+from benchmarks.token_scale import scale
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, check_lineage
 from semconv.config import TokenizeSettings
 from semconv.errors import SettingError
@@ -43,19 +43,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--run", type=Path, help="folder of a run that has corpus, vectors, base and tokens")
     parser.add_argument("--index", type=Path, nargs="*", default=[], metavar="FILE.csv.gz", help="indexes to compare")
+    parser.add_argument("--codes", type=int, help="codes a level of those indexes, if not as many as the run's")
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder for the quality report")
     parser.add_argument("--steps", type=int, default=2000, help="training steps of the compact model; 0 trains none")
     parser.add_argument("--seeds", type=int, default=2, help="how often it is trained on each index")
     parser.add_argument("--users", type=int, default=5000, help="validation users that it is asked about, at most")
     parser.add_argument("--items", type=int, help="synthetic items of the largest size")
-    parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Whichever of the two was asked for, or both."""
-    if options.one_size:
-        options.out.write_text(json.dumps(one_size(options.one_size)))
-        raise SystemExit(0)
     if not options.run and not options.items:
         raise SettingError("Neither a run nor a number of items is given", "Give --run DIR, --items N, or both")
     results: dict[str, Any] = {}
@@ -74,7 +71,7 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     if len(set(names)) < len(names):
         raise SettingError(f"Two indexes have the same name among {', '.join(names)}", "Rename a file")
     indexes = [CodeIndex(OURS, tokens.codes, tokens.codes_per_level)]
-    indexes += [read_index(path, corpus.item_ids, tokens.codes_per_level) for path in options.index]
+    indexes += [read_index(path, corpus.item_ids, options.codes or tokens.codes_per_level) for path in options.index]
 
     yardstick = yardstick_of(inputs)
     stored = json.loads((tokens.path / "quality.json").read_text())
@@ -130,7 +127,7 @@ def settings_of(tokens: ItemTokens) -> TokenizeSettings:
 def figures(report: IndexReport) -> dict[str, Any]:
     """The figures of an index that are compared, by name; those of a level by its number, from 1."""
     found = report.figures
-    first = found["next_prefix"]["1"] or {}
+    first, second = (found["next_prefix"].get(length) or {} for length in ("1", "2"))
     kept = {name: values or {} for name, values in found["neighbours"].items()}
     return {
         "unique_tuples": found["unique_tuples"],
@@ -146,6 +143,8 @@ def figures(report: IndexReport) -> dict[str, Any]:
         "next_prefix_information": first.get("information"),
         "next_prefix_normalised": first.get("normalised"),
         "next_item_bits": first.get("item_bits"),
+        "next_two_codes_information": second.get("information"),
+        "purity_of_first_code": found["purity"] and found["purity"][1]["chance"],
     }
 
 

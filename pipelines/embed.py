@@ -23,6 +23,7 @@ from semconv.behaviour.encoders import ENCODERS, Fitted
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.store import Behaviour, load_encoder, read_description
+from semconv.behaviour.vectors import joined
 from semconv.cli import main
 from semconv.config import EmbedSettings, Settings
 from semconv.progress import Report
@@ -120,7 +121,7 @@ def build(work: Work) -> None:
     fit(work, fit_behaviour, config, name="behaviour-training", gpu=gpus_for("embed", 1))
     has_text = torch.tensor([bool(t) for t in texts], dtype=torch.bool)
     has_behaviour = training_counts(corpus.training(), corpus.n_items) > 0
-    behaviour = load_encoder(folder, settings.behaviour).item_vectors.detach() * has_behaviour[:, None]
+    behaviour = joined([load_encoder(folder, name) for name in settings.behaviour], has_behaviour)
     ItemVectors.write(
         work.out("vectors"), text=text, behaviour=behaviour, has_text=has_text, has_behaviour=has_behaviour
     )
@@ -145,7 +146,7 @@ STAGE = Stage(
     makes=("vectors", "behaviour"),
     needs=(Corpus,),
     reads=("embed",),
-    code=1,
+    code=2,
     build=build,
     raw=lambda settings: local_files("text_model", settings.embed.text_model),
 )

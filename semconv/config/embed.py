@@ -68,7 +68,11 @@ class EmbedSettings(Section):
     )
     text_batch_size: Positive = operational(256, "items per encoder call")
     text_workers: Positive = operational(1, "encoder processes")
-    behaviour: EncoderName = setting("sasrec", "behaviour encoder whose item vectors go into the tokens")
+    behaviour: tuple[EncoderName, ...] = setting(
+        ("sasrec", "lightgcn"),
+        "behaviour encoders whose item vectors, side by side, go into the tokens",
+        min_length=1,
+    )
     also: tuple[EncoderName, ...] = setting((), "behaviour encoders fitted besides, to be evaluated with the rest")
     sasrec: SasrecSettings = setting(SasrecSettings(), "SASRec, a transformer over sequences")
     lightgcn: LightgcnSettings = setting(LightgcnSettings(), "LightGCN, a linear graph convolution")
@@ -76,8 +80,8 @@ class EmbedSettings(Section):
 
     @property
     def encoders(self) -> dict[EncoderName, EncoderSettings]:
-        """Settings of the encoders that are fitted, each once, the one that gives the item vectors first."""
-        return {name: getattr(self, name) for name in (self.behaviour, *self.also)}
+        """Settings of the encoders that are fitted, each once, those that give the item vectors first."""
+        return {name: getattr(self, name) for name in (*self.behaviour, *self.also)}
 
     def idle(self) -> frozenset[str]:
         """Settings of encoders that are not fitted change nothing."""

@@ -39,7 +39,7 @@ class TokenizeSettings(Section):
     levels: Annotated[int, Field(ge=2, le=8)] = setting(4, "codes per item")
     codes: Annotated[int, Field(ge=2, le=65536)] = setting(256, "codes per level")
     text_weight: float = setting(1.0, "weight of the text vector in the fused vector", ge=0)
-    behaviour_weight: float = setting(0.5, "weight of the behaviour vector in the fused vector", ge=0)
+    behaviour_weight: float = setting(0.6, "weight of the behaviour vector in the fused vector", ge=0)
     first_behaviour_factor: float = setting(
         1.8,
         "how many times as much it weighs at the first level (residual_kmeans): the first code says more of who buys "
@@ -48,7 +48,7 @@ class TokenizeSettings(Section):
     )
     text_components: Positive = setting(128, "principal components kept of the text vectors")
     behaviour_components: Positive = setting(64, "principal components kept of the behaviour vectors")
-    whiten: Fraction = setting(0.5, "1 makes the components of a modality equally strong, 0 leaves them as they are")
+    whiten: Fraction = setting(0.25, "1 makes the components of a modality equally strong, 0 leaves them as they are")
     iterations: Positive = setting(25, "k-means iterations per level, at most")
     quantizer: Literal["residual_kmeans", "rqvae"] = setting(
         "residual_kmeans", "residual_kmeans: clusters of the fused vectors; rqvae: of a learned latent"

@@ -15,6 +15,7 @@ from tokenizers import AddedToken
 
 from semconv.artifacts.ragged import Int32, Int64
 from semconv.errors import ArtifactError
+from semconv.tokens.rounding import RESOLUTION
 
 _LEVELS = "abcdefghi"
 
@@ -31,7 +32,8 @@ def add_code_tokens(
 
     New rows are drawn with the mean and spread of the old ones, so that they look like tokens from the start. With
     ``meanings_LCD``, directions in the embedding's space (`projected_codes`), they lie that way from the mean of the
-    old rows, each level as far on average as the old rows do; levels after the last that has directions stay drawn.
+    old rows, each level as far on average as the old rows do; levels after the last that has directions stay drawn,
+    and so do those whose codes all lie the same way or none, which would be one token many times over.
     Raises `ArtifactError` when the vocabulary already holds such tokens, and on directions of another width than the
     model's.
     """
@@ -57,11 +59,20 @@ def add_code_tokens(
             old_VD = table_VD[: int(rows.min())]
             # Directions are those of the input embeddings: a head of its own has other axes.
             directions = meanings_LCD if table_VD is tables[0] else None
-            known = 0 if directions is None else len(directions) * codes
-            new_RD = old_VD.std(0) * torch.randn(len(rows) - known, table_VD.shape[1])
+            told_L = torch.zeros(levels, dtype=torch.bool)
             if directions is not None:
-                new_RD = torch.cat([spread_like(directions, old_VD).flatten(0, 1), new_RD])
-            table_VD[rows] = old_VD.mean(0) + new_RD
+                told_L[: len(directions)] = tells_apart(directions)
+            new_LCD = torch.empty(levels, codes, table_VD.shape[1])
+            new_LCD[~told_L] = old_VD.std(0) * torch.randn(int((~told_L).sum()), codes, table_VD.shape[1])
+            if directions is not None:
+                new_LCD[told_L] = spread_like(directions[told_L[: len(directions)]], old_VD)
+            table_VD[rows] = old_VD.mean(0) + new_LCD.flatten(0, 1)
+
+
+def tells_apart(meanings_LCD: torch.Tensor) -> torch.Tensor:
+    """Whether the directions of a level differ by more than rounding, bool (L)."""
+    apart_L = (meanings_LCD - meanings_LCD.mean(dim=1, keepdim=True)).square().sum(dim=(1, 2))
+    return apart_L > RESOLUTION * meanings_LCD.square().sum(dim=(1, 2))
 
 
 def name_codes(tokenizer: Any, levels: int, codes: int) -> list[str]:
@@ -81,10 +92,11 @@ def name_codes(tokenizer: Any, levels: int, codes: int) -> list[str]:
 
 
 def spread_like(meanings_LCD: torch.Tensor, old_VD: torch.Tensor) -> torch.Tensor:
-    """The directions of each level, scaled to the root mean square distance of the old rows from their mean."""
+    """The directions of each level, not all zero, scaled to the root mean square distance of the old rows from their
+    mean."""
     wanted = (old_VD - old_VD.mean(0)).square().sum(1).mean().sqrt()
     found_L11 = meanings_LCD.square().sum(2).mean(1).sqrt()[:, None, None]
-    return meanings_LCD * (wanted / found_L11.clamp(min=torch.finfo(torch.float32).tiny))
+    return meanings_LCD * (wanted / found_L11)
 
 
 def code_ids(tokenizer: Any, levels: int, codes: int) -> Int64:

@@ -24,6 +24,7 @@ from semconv.errors import ArtifactError, SettingError
 from semconv.tokens.collisions import resolve_collisions
 from semconv.tokens.fusion import check_finite
 from semconv.tokens.quality import quality_report, reconstruction_errors
+from semconv.tokens.text_encoder import PACKAGED
 from semconv.tokens.tokenizer import DESCRIPTION, QUALITY, TENSORS, ItemTokenizer
 
 
@@ -98,8 +99,9 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
 
     The quality report counts ``kept``, ``new``, ``returned`` and ``removed`` items, and ``reserved`` ones in all; what
     became of new items on the way from their nearest codes is its ``reassigned``. Its errors are those of the new
-    items, whose vectors are fused from text alone, over their squared distance from the mean of all items' such
-    vectors; null without new items. Kept codes are not asked, for they were fitted to more than text.
+    items that have text, whose vectors are fused from it alone, over their squared distance from the mean of all items'
+    such vectors; null where there are none, or all are the same. Kept codes are not asked, for they were fitted to more
+    than text.
 
     Raises `ArtifactError` on text vectors that are not finite, or of another encoder or width than the parent's, and
     when the parent's tokenizer reads no text.
@@ -126,8 +128,10 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
     codes_NL[new], nearest_NL[new] = coded_ML, nearest_ML
 
     live = len(tokens.item_ids)
+    told_M = vectors.has_text[new]  # the rest lie all at one point, which says nothing of how codes keep vectors
+    told_ML = coded_ML[told_M, : nearest_ML.shape[1]]
     errors = reconstruction_errors(
-        tokenizer.quantizer, fused_ND[new], coded_ML[:, : nearest_ML.shape[1]], nearest_ML, fused_ND.mean(dim=0)
+        tokenizer.quantizer, fused_ND[new[told_M]], told_ML, nearest_ML[told_M], fused_ND.mean(dim=0)
     )
     quality = quality_report(tokenizer.quantizer, fused_ND, codes_NL, nearest_NL) | errors
     quality |= {
@@ -159,9 +163,10 @@ def _require_same_text(parent: Parent, vectors: ItemVectors, tokenizer: ItemToke
 
 
 def text_encoder(vectors: ItemVectors) -> str:
-    """What encoded the text: the content of a folder, or the name of a model."""
+    """What encoded the text: the content of a folder, or the name of a model; all names of the packaged one are one."""
     stored = vectors.manifest
-    return str(stored.inputs.get("text_model") or stored.settings.get("embed", {}).get("text_model"))
+    name = str(stored.inputs.get("text_model") or stored.settings.get("embed", {}).get("text_model"))
+    return PACKAGED[0] if name in PACKAGED else name
 
 
 def _leaves(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -18,9 +18,16 @@ from torch.nn import functional as F
 
 SAMPLE = 65_536
 """Items that the prices are found on, at most."""
+SAMPLE_BYTES = 2**29
+"""Their costs, C float64 an item, at most; finding the prices holds a few times as much."""
 ITERATIONS = 100
 _SHARPNESS = (1.0, 0.01)
 """Entropic term at the first and at the last iteration, in units of the mean cost above an item's cheapest code."""
+
+
+def sample_size(codes: int) -> int:
+    """Items that the prices of so many codes are found on, at most: `SAMPLE`, or fewer from 1,025 codes on."""
+    return max(1, min(SAMPLE, SAMPLE_BYTES // (8 * codes)))
 
 
 def even_prices(costs_SC: torch.Tensor, iterations: int = ITERATIONS) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Items that share all their codes, told apart: by the last code at the least error, by one code more, or not.
 
 Legend: N items, L levels, C codes per level, G items that collide or share their prefix with such, T items that have
-their codes for good, A items and these together, K groups, R last codes that are free.
+their codes for good, A items and these together, K groups, M items of a group, R last codes that are free.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from semconv.tokens.quantizer import Quantizer
 
 Resolver = Literal["reassign", "extra", "none"]
 
-BLOCK = 16_384
-"""Rows of costs in memory at once, about: C float64 each."""
+BLOCK_BYTES = 2**25
+"""Costs in memory at once, about, C float64 an item: 16,384 items at 256 codes. A group is never cut."""
 
 
 def resolve_collisions(
@@ -59,17 +59,29 @@ def resolve_collisions(
     members_G, starts = colliding_groups(resolved_NL, taken_TL)
     free = _free_last_codes(resolved_NL, taken_TL, members_G[starts[:-1]], quantizer.codebooks.shape[1])
     last = codes_NL.shape[1] - 1
-    for first, end in _blocks(starts):
+    for first, end in _blocks(starts, max(1, BLOCK_BYTES // (8 * quantizer.codebooks.shape[1]))):
         block_G = torch.from_numpy(members_G[starts[first] : starts[end]])
         costs_GC = quantizer.level_costs(vectors_ND[block_G], resolved_NL[block_G], last).double().cpu().numpy()
         codes_G = resolved_NL[block_G, -1].numpy()
         bounds = (starts[first : end + 1] - starts[first]).tolist()
         for start, stop in pairwise(bounds):
             open_R = next(free)
-            rows, columns = linear_sum_assignment(costs_GC[start:stop, open_R])
+            rows, columns = least_assignment(costs_GC[start:stop, open_R])
             codes_G[start + rows] = open_R[columns]
         resolved_NL[block_G, -1] = torch.from_numpy(codes_G)
     return resolved_NL
+
+
+def least_assignment(costs_MR: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows and columns, min(M, R) pairs, no row or column twice, at the least sum of costs; rows ascend.
+
+    Equal rows, as of items that are copies of each other, take the cheapest columns in order, the first of equals
+    first: the optimum too, and where the general algorithm is slowest, for it searches all ties again for every row.
+    """
+    if not (costs_MR == costs_MR[0]).all():
+        return linear_sum_assignment(costs_MR)
+    columns = np.argsort(costs_MR[0], kind="stable")[: len(costs_MR)]
+    return np.arange(len(columns)), columns
 
 
 def colliding_groups(codes_NL: torch.Tensor, taken_TL: torch.Tensor | None = None) -> tuple[Int64, Int64]:
@@ -103,10 +115,10 @@ def _free_last_codes(
         yield np.delete(every_C, lasts_T[starts[prefix] : starts[prefix + 1]])
 
 
-def _blocks(starts: Int64) -> Iterator[tuple[int, int]]:
-    """Runs of whole groups, as (first, last) places in ``starts``, of about `BLOCK` items each."""
+def _blocks(starts: Int64, items: int) -> Iterator[tuple[int, int]]:
+    """Runs of whole groups, as (first, last) places in ``starts``, of at most ``items`` items where groups allow."""
     first = 0
     while first < len(starts) - 1:
-        last = max(first + 1, int(np.searchsorted(starts, starts[first] + BLOCK, side="right")) - 1)
+        last = max(first + 1, int(np.searchsorted(starts, starts[first] + items, side="right")) - 1)
         yield first, last
         first = last

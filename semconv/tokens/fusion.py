@@ -3,11 +3,11 @@
 Whitened whole, the last component says as much as the first, and neighbours in the vectors are none any more; not
 whitened, few components drown the rest. In between, a component keeps a power of its variance.
 
-An item that lacks a modality would, as zeros, look like every other item that lacks it. It gets instead what a ridge
-regression, fitted on the items that have both, predicts from the modality it has. An item with neither is placed at
-the mean of the catalogue.
+An item that lacks a modality would, as zeros, look like every other item that lacks it. It gets instead what the items
+nearest in the modality it has have of the other (`guess`). An item with neither is placed at the mean of the catalogue.
 
-Legend: N items, D width of a modality, P components kept of it, F fused width (sum of P over the modalities used).
+Legend: N items, D width of a modality, P components kept of it, F fused width (sum of P over the modalities used), R
+reference items, that have both.
 """
 
 from __future__ import annotations
@@ -18,15 +18,11 @@ from dataclasses import dataclass
 import torch
 
 from semconv.errors import ArtifactError
-
-RIDGE = 0.1
-"""Ridge penalty per fitted item, in units of a component's variance."""
+from semconv.tokens.guess import guess, references
+from semconv.tokens.rounding import RESOLUTION
 
 _SMALLEST = 1e-6
 """Components with less than this share of the largest variance are noise of arithmetic, not directions."""
-
-_RESOLUTION = 1e-12
-"""Variance below this share of the mean square is float32 rounding of a constant, squared."""
 
 _BLOCK = 65_536
 """Rows that are held in double precision at a time."""
@@ -65,7 +61,7 @@ class Projection:
         variances_D, axes_DD = torch.linalg.eigh(covariance_DD)
         variances_D, axes_DD = variances_D.flip(0), axes_DD.flip(1)
         total = variances_D.clamp(min=0).sum() + mean_D.square().sum()
-        real_D = (variances_D > _SMALLEST * variances_D[0]) & (variances_D > _RESOLUTION * total)
+        real_D = (variances_D > _SMALLEST * variances_D[0]) & (variances_D > RESOLUTION * total)
         kept = max(min(components, int(real_D.sum())), 1)
         powers_P = torch.where(real_D[:kept], variances_D[:kept], 1.0) ** (1.0 - whiten)
         energy = powers_P[real_D[:kept]].sum().clamp(min=1e-300)
@@ -79,11 +75,14 @@ class Projection:
 
 @dataclass(frozen=True)
 class Fusion:
-    """The fitted fusion: projections by modality name, and the regression that predicts each from the other."""
+    """The fitted fusion: projections by modality name, and with two of them the references that guesses are made from.
+
+    ``references``: components of the same R items, float32 (R, P) each.
+    """
 
     weights: Mapping[str, float]
     projections: Mapping[str, Projection]
-    predictors: Mapping[str, torch.Tensor]
+    references: Mapping[str, torch.Tensor]
 
     @classmethod
     def fit(cls, modalities: Mapping[str, Modality], whiten: float) -> Fusion:
@@ -101,28 +100,23 @@ class Fusion:
                 "Give the items titles or interactions, or weigh the modality they have",
             )
         projections = {name: Projection.fit(m.vectors[m.has], m.components, whiten) for name, m in used.items()}
-        predictors: dict[str, torch.Tensor] = {}
+        known: dict[str, torch.Tensor] = {}
         if len(used) == 2:
-            both = torch.stack([m.has for m in used.values()]).all(dim=0)
-            blocks = {name: projections[name](m.vectors[both]) for name, m in used.items()}
-            first, second = blocks
-            predictors = {
-                second: _ridge(blocks[first], blocks[second]),
-                first: _ridge(blocks[second], blocks[first]),
-            }
-        return cls({name: m.weight for name, m in used.items()}, projections, predictors)
+            both = torch.stack([m.has for m in used.values()]).all(dim=0).nonzero().flatten()
+            chosen = both[references(len(both))]
+            known = {name: projections[name](m.vectors[chosen]) for name, m in used.items()}
+        return cls({name: m.weight for name, m in used.items()}, projections, known)
 
     def __call__(self, modalities: Mapping[str, Modality]) -> torch.Tensor:
         """Fused vectors, float32 (N, F)."""
         blocks = {name: self.projections[name](modalities[name].vectors) for name in self.weights}
         fused = []
         for name, weight in self.weights.items():
-            has_N1 = modalities[name].has[:, None]
-            other = next((n for n in self.weights if n != name), None)
-            guess = torch.zeros_like(blocks[name])
-            if other is not None:
-                guess = (blocks[other] @ self.predictors[name]).masked_fill(~modalities[other].has[:, None], 0.0)
-            fused.append(torch.where(has_N1, blocks[name], guess) * weight)
+            block_NP = torch.where(modalities[name].has[:, None], blocks[name], 0.0)
+            for other in self.weights.keys() - {name}:
+                lacking = (~modalities[name].has & modalities[other].has).nonzero().flatten()
+                block_NP[lacking] = guess(blocks[other][lacking], self.references[other], self.references[name])
+            fused.append(block_NP * weight)
         return torch.cat(fused, dim=1)
 
     def columns(self, factors: Mapping[str, float]) -> torch.Tensor:
@@ -137,20 +131,25 @@ class Fusion:
             stored[f"fusion.{name}.mean"] = projection.mean_D
             stored[f"fusion.{name}.matrix"] = projection.matrix_DP.contiguous()
             stored[f"fusion.{name}.weight"] = torch.tensor(self.weights[name])
-        for name, predictor in self.predictors.items():
-            stored[f"fusion.{name}.predictor"] = predictor.contiguous()
+        for name, known_RP in self.references.items():
+            stored[f"fusion.{name}.references"] = known_RP.contiguous()
         return stored
 
     @classmethod
     def of(cls, tensors: Mapping[str, torch.Tensor]) -> Fusion:
-        """The fusion that `tensors` describes."""
+        """The fusion that `tensors` describes. Raises `ArtifactError` where guesses were made in another way."""
         names = [key.split(".")[1] for key in tensors if key.startswith("fusion.") and key.endswith(".mean")]
         # In the order of fitting; a file of tensors may give them back in another.
         names.sort(key=("text", "behaviour").index)
+        if len(names) == 2 and not all(f"fusion.{name}.references" in tensors for name in names):
+            raise ArtifactError(
+                "The tokens hold no reference items: an earlier version of semconv made them",
+                "Redo the stage tokenize, or continue them with the version that made them",
+            )
         return cls(
             {name: float(tensors[f"fusion.{name}.weight"]) for name in names},
             {n: Projection(tensors[f"fusion.{n}.mean"], tensors[f"fusion.{n}.matrix"]) for n in names},
-            {n: tensors[f"fusion.{n}.predictor"] for n in names if f"fusion.{n}.predictor" in tensors},
+            {n: tensors[f"fusion.{n}.references"] for n in names if len(names) == 2},
         )
 
 
@@ -163,12 +162,3 @@ def check_finite(name: str, vectors_ND: torch.Tensor) -> None:
             f"The {name} vectors of {int(broken.sum())} items hold NaN or infinity, item {first} first",
             "Redo the stage embed; if it happens again, lower its learning rate",
         )
-
-
-def _ridge(inputs_NP: torch.Tensor, outputs_NQ: torch.Tensor) -> torch.Tensor:
-    """Matrix (P, Q) that predicts the outputs from the inputs; zero where there is nothing to learn from."""
-    x, y = inputs_NP.double(), outputs_NQ.double()
-    width = x.shape[1]
-    penalty = max(len(x), 1) * RIDGE / width
-    solution: torch.Tensor = torch.linalg.solve(x.T @ x + penalty * torch.eye(width, dtype=torch.float64), x.T @ y)
-    return solution.float()

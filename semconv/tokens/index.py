@@ -38,21 +38,22 @@ def read_index(path: Path, item_ids: Sequence[str], codes_per_level: int | None 
     """Read the codes of the items ``item_ids``, in that order; the index is named after the file.
 
     ``codes_per_level`` is the size of a codebook, C; none takes the highest code of the file plus one, 65,536 at most.
-    Every item has to be there once, and no other. Raises `InputError` naming the line where there is one.
+    Every item has to be there once, and no other. Raises `InputError` naming the line where there is one;
+    where fields in quotes hold line breaks, the row instead, counted from 1.
     """
     table = _read(path)
     if not table.num_rows:
         raise InputError(f"{path} holds no item", "Give an index of the whole catalogue")
-    columns = _code_columns(path, table.column_names)
-    _refuse_blank_lines(path, table.select([ID, *columns]))
-    rows = _rows(path, table[ID], item_ids)
-    codes_ML = np.stack([_whole_numbers(path, table[column], column) for column in columns], axis=1)
+    columns = _code_columns(path, table)
+    _refuse_blank_lines(path, table, columns)
+    rows = _rows(path, table, item_ids)
+    codes_ML = np.stack([_whole_numbers(path, table, column) for column in columns], axis=1)
     highest = int(codes_ML.max())
     most = codes_per_level or _MOST_CODES
     if highest >= most:
         row, level = np.argwhere(codes_ML >= most)[0].tolist()
         raise InputError(
-            f"{path}, line {row + 2}: {columns[level]} is {codes_ML[row, level]}, outside 0 to {most - 1}",
+            f"{_place(path, table, row)}: {columns[level]} is {codes_ML[row, level]}, outside 0 to {most - 1}",
             f"Use a run whose tokenize.codes is {highest + 1} or more, or correct the file"
             if codes_per_level and highest < _MOST_CODES
             else "Number the codes of each level from 0 on",
@@ -85,8 +86,20 @@ def _read(path: Path) -> pa.Table:
     return table
 
 
-def _code_columns(path: Path, names: list[str]) -> list[str]:
+def _place(path: Path, table: pa.Table, row: int) -> str:
+    """The line of a row; its number among the rows, from 1, where a field that spans lines leaves no telling."""
+    spans = any("\n" in name or "\r" in name for name in table.column_names) or any(
+        pc.any(pc.match_substring_regex(column, "[\r\n]")).as_py() for column in table.columns
+    )
+    return f"{path}, row {row + 1}" if spans else f"{path}, line {row + 2}"
+
+
+def _code_columns(path: Path, table: pa.Table) -> list[str]:
     """``code_0``, ``code_1``, .. as far as the file has them, at least one, none left out."""
+    try:
+        names: list[str] = table.column_names
+    except UnicodeDecodeError as error:
+        raise InputError(f"The header of {path} is not UTF-8 text", "Save the file as UTF-8") from error
     numbers = sorted(int(found[1]) for name in names if (found := _CODE.fullmatch(name)))
     if names.count(ID) != 1 or not numbers or numbers != list(range(len(numbers))):
         raise InputError(
@@ -95,28 +108,29 @@ def _code_columns(path: Path, names: list[str]) -> list[str]:
     return [f"code_{number}" for number in numbers]
 
 
-def _refuse_blank_lines(path: Path, table: pa.Table) -> None:
-    blank = np.logical_and.reduce([pc.equal(column, "").to_numpy() for column in table.columns])
+def _refuse_blank_lines(path: Path, table: pa.Table, columns: list[str]) -> None:
+    blank = np.logical_and.reduce([pc.equal(table[name], "").to_numpy() for name in (ID, *columns)])
     if blank.any():
-        raise InputError(f"{path}, line {int(blank.argmax()) + 2} is blank", "Take blank lines out of the file")
+        raise InputError(f"{_place(path, table, int(blank.argmax()))} is blank", "Take blank lines out of the file")
 
 
-def _rows(path: Path, found: pa.ChunkedArray, item_ids: Sequence[str]) -> Int64:
+def _rows(path: Path, table: pa.Table, item_ids: Sequence[str]) -> Int64:
     """The item index of every row."""
+    found = table[ID]
     rows = pc.index_in(found, value_set=pa.array(item_ids, pa.string()))
     if rows.null_count:
-        line = int(np.flatnonzero(rows.is_null().to_numpy())[0]) + 2
+        row = int(np.flatnonzero(rows.is_null().to_numpy())[0])
         raise InputError(
-            f"{path}, line {line}: the corpus has no item '{found[line - 2]}' "
+            f"{_place(path, table, row)}: the corpus has no item '{found[row]}' "
             f"({rows.null_count} of {len(found)} rows are of unknown items)",
             "Give an index of the same catalogue",
         )
     index: Int64 = rows.to_numpy().astype(np.int64)
     first = np.unique(index, return_index=True)[1]
     if len(first) < len(index):
-        line = int(np.setdiff1d(np.arange(len(index)), first)[0]) + 2
+        row = int(np.setdiff1d(np.arange(len(index)), first)[0])
         raise InputError(
-            f"{path}, line {line}: item '{found[line - 2]}' comes a second time "
+            f"{_place(path, table, row)}: item '{found[row]}' comes a second time "
             f"({len(index) - len(first)} rows are of items already read)",
             "Keep one row an item",
         )
@@ -129,12 +143,14 @@ def _rows(path: Path, found: pa.ChunkedArray, item_ids: Sequence[str]) -> Int64:
     return index
 
 
-def _whole_numbers(path: Path, column: pa.ChunkedArray, name: str) -> Int64:
+def _whole_numbers(path: Path, table: pa.Table, name: str) -> Int64:
+    column = table[name]
     good = pc.fill_null(pc.match_substring_regex(column, _WHOLE), False).to_numpy()
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
         raise InputError(
-            f"{path}, line {row + 2}: {name} is '{column[row]}', not a whole number from 0 on", "Correct the file"
+            f"{_place(path, table, row)}: {name} is '{column[row]}', not a whole number from 0 on",
+            "Correct the file",
         )
     numbers: Int64 = pc.cast(pc.utf8_trim_whitespace(column), pa.int64()).to_numpy()
     return numbers

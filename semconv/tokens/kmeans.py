@@ -20,7 +20,8 @@ SEEDING_SAMPLE = 262_144
 POWER_ITERATIONS = 8
 REVIVALS = 20
 """Rounds of `revive`, at most; a round moves every dead centroid, so that two or three do."""
-BLOCK = 65_536
+BLOCK, BLOCK_BYTES = 8_192, 1 << 28
+"""Points whose distances are held at a time, and their bytes, at most: few enough that their memory is used again."""
 _MET = 1e-6
 """A point nearer to its centroid than this share of the largest squared norm is met exactly, but for rounding."""
 
@@ -62,7 +63,7 @@ def assign(
     With ``prices_C`` the one of least squared distance plus price, and that sum.
     """
     nearest, errors = [], []
-    for block_BD in torch.split(points_ND, BLOCK):
+    for block_BD in torch.split(points_ND, max(min(BLOCK, BLOCK_BYTES // (4 * len(centroids_CD))), 1)):
         costs_BC = squared_distances(block_BD, centroids_CD)
         least = (costs_BC if prices_C is None else costs_BC + prices_C).min(dim=1)
         nearest.append(least.indices)

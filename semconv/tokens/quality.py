@@ -13,6 +13,7 @@ import torch
 from semconv.artifacts.ragged import Int32
 from semconv.tokens.prefixes import prefix_ids
 from semconv.tokens.quantizer import Quantizer
+from semconv.tokens.rounding import RESOLUTION
 
 
 def quality_report(
@@ -20,9 +21,9 @@ def quality_report(
 ) -> dict[str, Any]:
     """The report that is stored with the codes; ``nearest_NL`` are the codes before collisions were resolved.
 
-    Besides `code_figures`: ``error`` the squared reconstruction error over the variance of the vectors;
-    ``error_by_level`` that of the first 1, 2, .. L levels of the nearest codes. Of a level that tells collisions
-    apart and stands for nothing (``codes_NL`` one wider than ``nearest_NL``) only `code_figures` speak.
+    Besides `code_figures`: ``error`` the squared reconstruction error over the variance of the vectors, null where they
+    do not differ; ``error_by_level`` that of the first 1, 2, .. L levels of the nearest codes. Of a level that tells
+    collisions apart and stands for nothing (``codes_NL`` one wider than ``nearest_NL``) only `code_figures` speak.
     """
     coded_NL = codes_NL[:, : nearest_NL.shape[1]]
     return {
@@ -40,7 +41,7 @@ def reconstruction_errors(
     nearest_NL: torch.Tensor,
     mean_D: torch.Tensor,
 ) -> dict[str, Any]:
-    """The errors of `quality_report`, relative to the distance from ``mean_D``; null where there is no item."""
+    """The errors of `quality_report`, relative to the distance from ``mean_D``; null where that is nothing."""
     if not len(vectors_ND):
         return {"error": None, "error_before": None, "error_by_level": None}
     return {
@@ -98,11 +99,12 @@ def perplexity(codes_N: torch.Tensor) -> float:
     return float(torch.exp(torch.special.entr(shares).sum()))
 
 
-def prefix_errors(vectors_nD: torch.Tensor, codes_nL: Int32) -> list[float]:
+def prefix_errors(vectors_nD: torch.Tensor, codes_nL: Int32) -> list[float | None]:
     """Squared distance to the mean of all items with the same 1, 2, .. L first codes, over that to the mean of all.
 
     What a quantizer's reconstruction error is, for codes whose quantizer is not known. It falls to zero as prefixes
-    come to have one item each, whatever the codes; so compare indexes by their first lengths.
+    come to have one item each, whatever the codes; so compare indexes by their first lengths. None where all vectors
+    are the same.
     """
     found = []
     for length in range(1, codes_nL.shape[1] + 1):
@@ -115,8 +117,10 @@ def prefix_errors(vectors_nD: torch.Tensor, codes_nL: Int32) -> list[float]:
     return found
 
 
-def _relative_error(vectors_ND: torch.Tensor, rebuilt_ND: torch.Tensor, mean_D: torch.Tensor) -> float:
-    """Squared error over squared distance from the mean; zero when all vectors are the same and are met."""
+def _relative_error(vectors_ND: torch.Tensor, rebuilt_ND: torch.Tensor, mean_D: torch.Tensor) -> float | None:
+    """Squared error over squared distance from the mean; None where that is nothing, or rounding."""
     error = float((vectors_ND - rebuilt_ND).double().square().sum())
     variance = float((vectors_ND - mean_D).double().square().sum())
-    return error / variance if variance > 0 else error
+    # What they are rebuilt as counts too: vectors that are all zero have no squares to measure rounding by.
+    squares = float(vectors_ND.double().square().sum() + rebuilt_ND.double().square().sum())
+    return error / variance if variance > RESOLUTION * squares else None

@@ -13,7 +13,7 @@ import torch
 
 from semconv.errors import ArtifactError
 from semconv.progress import Report, silent
-from semconv.tokens.balance import SAMPLE, even_prices
+from semconv.tokens.balance import even_prices, sample_size
 from semconv.tokens.fusion import check_finite
 from semconv.tokens.kmeans import assign, fit_kmeans, squared_distances
 
@@ -73,7 +73,8 @@ class ResidualKMeans:
     def priced(self, vectors_ND: torch.Tensor, seed: int) -> ResidualKMeans:
         """The same codebooks, the last level's codes priced so that these vectors use them evenly."""
         generator = torch.Generator().manual_seed(seed)
-        sample_SD = vectors_ND[torch.randperm(len(vectors_ND), generator=generator)[:SAMPLE]]
+        sample = torch.randperm(len(vectors_ND), generator=generator)[: sample_size(self.codebooks.shape[1])]
+        sample_SD = vectors_ND[sample]
         plain = replace(self, prices_C=None)
         return replace(
             self, prices_C=even_prices(plain.level_costs(sample_SD, plain.encode(sample_SD), len(self.codebooks) - 1))

@@ -13,6 +13,7 @@ from pipelines.stage import run_stages
 from semconv.artifacts import Corpus, ItemVectors, Run
 from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.store import Behaviour
+from semconv.behaviour.vectors import joined
 from semconv.config import Settings
 from semconv.errors import SemconvError
 from semconv.tokens.text_encoder import TextEncoder, item_texts
@@ -47,24 +48,25 @@ def test_behaviour_is_that_of_the_fitted_model_and_unknown_without_training(run:
     assert torch.equal(vectors.has_behaviour, counts > 0)
     assert not vectors.has_behaviour.all()
     assert vectors.behaviour[~vectors.has_behaviour].abs().sum() == 0
-    known = behaviour.encoders["sasrec"].item_vectors.detach()[vectors.has_behaviour]
-    assert torch.equal(vectors.behaviour[vectors.has_behaviour], known)
+    fitted = list(behaviour.encoders.values())
+    assert [encoder.name for encoder in fitted] == ["sasrec", "lightgcn"]
+    assert torch.equal(vectors.behaviour, joined(fitted, vectors.has_behaviour))
     for model in behaviour.models().values():
         assert model.scores(list(corpus.split("test").histories)[:3]).shape == (3, corpus.n_items)
 
 
-def test_the_chosen_encoder_gives_the_vectors_and_every_fitted_one_is_kept_and_told(
+def test_the_chosen_encoders_give_the_vectors_and_every_fitted_one_is_kept_and_told(
     tiny_settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings = changed(tiny_settings, tmp_path, behaviour="dccf", also=("lightgcn", "dccf"))
+    settings = changed(tiny_settings, tmp_path, behaviour=("dccf", "sasrec"), also=("lightgcn", "dccf"))
     run_stages(settings, (ingest.STAGE, embed.STAGE))
     run = Run(settings.run.root, settings.run.name)
     vectors, behaviour = ItemVectors.open(run.artifact("vectors")), Behaviour.open(run.artifact("behaviour"))
-    assert list(behaviour.models()) == ["popularity", "item_to_item", "lightgcn", "dccf"]
-    known = behaviour.encoders["dccf"].item_vectors[vectors.has_behaviour]
-    assert torch.equal(vectors.behaviour[vectors.has_behaviour], known)
+    assert list(behaviour.models()) == ["popularity", "item_to_item", "sasrec", "lightgcn", "dccf"]
+    chosen = [behaviour.encoders[name] for name in ("dccf", "sasrec")]
+    assert torch.equal(vectors.behaviour, joined(chosen, vectors.has_behaviour))
     told = capfd.readouterr().err
-    for name in ("lightgcn", "dccf"):
+    for name in ("dccf", "sasrec", "lightgcn"):
         point = behaviour.manifest.counts["valid"][name]
         assert f"{name} recall@10 {point['recall_at_10']:.4f} ndcg@10 {point['ndcg_at_10']:.4f}, valid" in told
 

@@ -17,7 +17,7 @@ from semconv.progress import silent
 from semconv.recommend.load import open_rankers
 from semconv.recommend.ranker import Ranker
 
-SYSTEMS = {"random", "popularity", "item_to_item", "sasrec", "generative_compact"}
+SYSTEMS = {"random", "popularity", "item_to_item", "sasrec", "lightgcn", "generative_compact"}
 
 
 def with_evaluate(settings: Settings, **changes: int) -> Settings:

@@ -21,6 +21,7 @@ from semconv.behaviour.lightgcn import LightgcnNetwork
 from semconv.behaviour.popularity import Popularity, training_counts
 from semconv.behaviour.store import Behaviour
 from semconv.behaviour.training import validate
+from semconv.behaviour.vectors import joined
 from semconv.config import (
     DccfSettings,
     EmbedSettings,
@@ -244,6 +245,17 @@ def test_encoders_come_back_from_disk_as_they_were(make_corpus: CorpusMaker, tmp
     assert torch.equal(two.models()["popularity"].scores(rows)[0], two.counts.float())
 
 
+def test_vectors_of_several_encoders_weigh_alike_and_are_zero_for_what_nobody_bought(make_corpus: CorpusMaker) -> None:
+    corpus = make_corpus(two_groups(20, 30, 8), 20)
+    brief = {name: settings.model_copy(update={"epochs": 1}) for name, settings in SMALL.items()}
+    encoders = [fitted(name, corpus, settings).model for name, settings in brief.items()]
+    has = torch.arange(corpus.n_items) != 2
+    vectors = joined(encoders, has)
+    assert not vectors[~has].any()
+    for part in vectors[has].split([settings.width for settings in brief.values()], dim=1):
+        torch.testing.assert_close(part.norm(dim=1), torch.ones(len(part)))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -252,6 +264,7 @@ def test_encoders_come_back_from_disk_as_they_were(make_corpus: CorpusMaker, tmp
         {"lightgcn": {"intents": 3}},
         {"lightgcn": {"loss": "hinge"}},
         {"lightgcn": {"layers": 0}},
+        {"behaviour": []},
         {"dccf": {"intents": 0}},
         {"dccf": {"contrast_temperature": 0.0}},
         {"dccf": {"contrast_weight": -1.0}},
@@ -267,8 +280,8 @@ def test_only_encoders_that_are_fitted_decide_what_is_computed() -> None:
     def decides(**changes: object) -> dict[str, object]:
         return determining(EmbedSettings.model_validate(changes))
 
-    assert list(EmbedSettings(behaviour="dccf", also=("sasrec", "dccf")).encoders) == ["dccf", "sasrec"]
+    assert list(EmbedSettings(behaviour=("dccf",), also=("sasrec", "dccf")).encoders) == ["dccf", "sasrec"]
     assert decides() == decides(dccf={"intents": 3})
     assert decides(also=["dccf"]) != decides(also=["dccf"], dccf={"intents": 3})
-    assert decides(behaviour="lightgcn") == decides(behaviour="lightgcn", sasrec={"epochs": 1})
+    assert decides(behaviour=["lightgcn"]) == decides(behaviour=["lightgcn"], sasrec={"epochs": 1})
     assert decides() != decides(sasrec={"epochs": 1})

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from benchmarks.token_scale import one_size, synthetic_vectors
+from benchmarks.token_scale import COPIES, one_size, synthetic_vectors, with_copies
 from benchmarks.tokens import compare
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, finish, staging
 from semconv.artifacts.corpus import ITEMS, SEQUENCES
@@ -36,14 +36,17 @@ def publish(run: Path, kind: str, write: Callable[[Path], None], settings: dict[
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def make_run(folder: Path, n_items: int = N_ITEMS, **changed: object) -> Path:
     """Items of five families, told apart by both modalities; random small language model."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
     random, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    items = [{"item_id": f"i{n}", "title": f"thing {n}", "categories": [f"f{n % FAMILIES}"]} for n in range(N_ITEMS)]
+    items = [{"item_id": f"i{n}", "title": f"thing {n}", "categories": [f"f{n % FAMILIES}"]} for n in range(n_items)]
     rows = [
-        {"user_id": f"u{n}", "items": bought, "times": None, "train_end": 4, "valid_end": 5}
+        {"user_id": f"u{n}", "items": bought.tolist(), "times": None, "train_end": 4, "valid_end": 5}
         for n in range(USERS)
-        for bought in [(random.integers(0, N_ITEMS // FAMILIES, 6) * FAMILIES + n % FAMILIES).tolist()]
+        for bought in [(random.integers(0, N_ITEMS // FAMILIES, 6) * FAMILIES + n % FAMILIES) % n_items]
     ]
 
     def write_corpus(path: Path) -> None:
@@ -56,9 +59,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def near_family(width: int) -> torch.Tensor:
         centres = 5 * torch.randn(FAMILIES, width, generator=generator)
-        return centres[FAMILY] + 0.2 * torch.randn(N_ITEMS, width, generator=generator)
+        return centres[FAMILY[:n_items]] + 0.2 * torch.randn(n_items, width, generator=generator)
 
-    everything = torch.ones(N_ITEMS, dtype=torch.bool)
+    everything = torch.ones(n_items, dtype=torch.bool)
     text, behaviour = near_family(8), near_family(6)
 
     def write_base(path: Path) -> None:
@@ -76,10 +79,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     )
     publish(folder, "base", write_base)
-    components = {"text_components": 3, "behaviour_components": 3}
-    settings = TokenizeSettings(
-        levels=2, codes=16, **components, first_behaviour_factor=1.0, iterations=8, align_weight=0.0
-    )
+    plain = {"levels": 2, "codes": 16, "text_components": 3, "behaviour_components": 3, "iterations": 8}
+    plain |= {"first_behaviour_factor": 1.0, "align_weight": 0.0}
+    settings = TokenizeSettings(**(plain | changed))
     vectors, corpus = ItemVectors.open(folder / "vectors"), Corpus.open(folder / "corpus")
     tokenized = tokenize_items(vectors, settings, seed=1)
     publish(
@@ -101,7 +103,7 @@ def index(folder: Path, name: str, seed: int) -> Path:
 
 
 def options(run: Path, indexes: list[Path], **others: object) -> argparse.Namespace:
-    chosen = {"steps": 3, "seeds": 2, "users": 30, "quick": False, "report": None, **others}
+    chosen = {"steps": 3, "seeds": 2, "users": 30, "quick": False, "report": None, "codes": None, **others}
     return argparse.Namespace(run=run, index=indexes, **chosen)
 
 
@@ -128,6 +130,19 @@ def test_cold_items_fall_in_with_those_that_read_like_them(run: Path) -> None:
     assert "compact_ndcg@10" not in found
 
 
+def test_codes_that_read_no_text_have_no_cold_items(tmp_path: Path) -> None:
+    found = compare(options(make_run(tmp_path / "blind", text_weight=0.0), [], steps=0))["ours"]
+    assert found["collision_rate"] == 0
+    assert not {"cold_first_code", "cold_items"} & set(found)
+
+
+def test_a_catalogue_of_one_item_is_compared(tmp_path: Path) -> None:
+    found = compare(options(make_run(tmp_path / "one", 1), [], steps=0, report=tmp_path))["ours"]
+    assert found["unique_tuples"] == 1
+    assert found["neighbours_text"] is found["neighbours_cooccurrence"] is None
+    assert json.loads((tmp_path / "indexes.json").read_text())
+
+
 def test_indexes_of_one_name_and_runs_without_tokens_are_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="same name"):
         compare(options(run, [index(tmp_path, "ours", 1)]))
@@ -150,7 +165,19 @@ def test_synthetic_vectors_are_the_same_every_time_and_lie_in_clusters() -> None
     assert spread[:8].mean() > 10 * spread[-8:].mean()
 
 
-def test_a_size_is_measured_step_by_step() -> None:
-    found = one_size(400)
-    assert found["seconds"] == pytest.approx(found["fit"] + found["encode"] + found["collisions"])
-    assert found["collision_rate"] == 0
+def test_a_size_is_measured_with_and_without_copies() -> None:
+    """Copies are what collides here: of 1,200 items 500, 100 and 600 of their own."""
+    plain, copied = one_size(1200), one_size(1200, duplicates=True)
+    assert plain.keys() == copied.keys() >= {"items", "fit", "encode", "collisions", "seconds"}
+    assert plain["collision_rate"] == copied["collision_rate"] == 0
+    assert plain["collision_rate_before"] < 0.5 <= copied["collision_rate_before"]
+    assert copied["reassigned"] >= 600 - 2 > plain["reassigned"]
+
+
+def test_copies_are_half_of_the_items() -> None:
+    vectors = synthetic_vectors(2400)
+    copied = with_copies(vectors.clone())
+    assert torch.equal(copied[1200:], vectors[1200:])
+    distinct, times = torch.unique(copied, dim=0, return_counts=True)
+    assert sorted(times.tolist(), reverse=True)[:4] == [COPIES, COPIES, 200, 1]
+    assert len(distinct) == 1200 + 3

@@ -70,6 +70,26 @@ def test_a_level_without_directions_is_drawn_like_other_tokens() -> None:
     assert len(torch.unique(rows[2], dim=0)) == 4
 
 
+@pytest.mark.parametrize("mute", [torch.zeros(64), torch.full((64,), 0.1), torch.full((64,), 1e-30)])
+def test_a_level_whose_codes_say_nothing_is_drawn_like_other_tokens(mute: torch.Tensor) -> None:
+    base = BaseSettings(width=64, layers=1, heads=2, feed_forward=16, vocab_size=300, context=64)
+    tokenizer = train_tokenizer(["soap and cream", "night oil"], base.vocab_size)
+    model = small_model(base, tokenizer, 0)
+    table = model.get_input_embeddings().weight
+    with torch.no_grad():
+        table.copy_(torch.randn(table.shape, generator=torch.Generator().manual_seed(2)))
+    old = table.detach().clone()
+    meanings = torch.randn(3, 4, 64, generator=torch.Generator().manual_seed(1))
+    meanings[1] = mute
+    add_code_tokens(tokenizer, model, 4, 4, meanings)
+    rows = model.get_input_embeddings().weight.detach()[torch.as_tensor(code_ids(tokenizer, 4, 4))] - old.mean(0)
+    assert torch.isfinite(rows).all()
+    assert len(torch.unique(rows.flatten(0, 1), dim=0)) == 16
+    torch.testing.assert_close(torch.cosine_similarity(rows[[0, 2]], meanings[[0, 2]], dim=2), torch.ones(2, 4))
+    for level in (1, 3):
+        assert 0.5 < float(rows[level].square().mean().sqrt() / old.std(0).square().mean().sqrt()) < 1.5
+
+
 def test_an_aligned_base_is_refused(spoken: tuple[Any, Any]) -> None:
     with pytest.raises(ArtifactError, match=r"already holds code tokens \(<a_0> and 11 more\)"):
         add_code_tokens(*spoken, levels=3, codes=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from semconv.artifacts import ItemTokens, ItemVectors, Run, finish, staging
 from semconv.config import RqVaeSettings, Settings, TokenizeSettings, determining
 from semconv.errors import ArtifactError, SemconvError, SettingError
 from semconv.llm.trie import Trie
-from semconv.tokens.append import Parent, append_items, parent_run
+from semconv.tokens.append import Parent, append_items, parent_run, text_encoder
 from semconv.tokens.collisions import Resolver
+from semconv.tokens.guess import guess
+from semconv.tokens.text_encoder import PACKAGED
 from semconv.tokens.tokenizer import ItemTokenizer, tokenize_items
 
 RQVAE = RqVaeSettings(width=4, hidden=(8,), steps=10, batch_size=16)
@@ -29,15 +32,17 @@ def text_of(item: int, width: int = WIDTH) -> torch.Tensor:
     return torch.randn(width, generator=torch.Generator().manual_seed(item - (item % 5 == 4)))
 
 
-def write_vectors(run: Run, items: list[int], *, model: str = "encoder", width: int = WIDTH) -> ItemVectors:
-    """Behaviour in a width of the run's own, as in every run's own space."""
+def write_vectors(
+    run: Run, items: list[int], *, model: str = "encoder", width: int = WIDTH, untold: Collection[int] = ()
+) -> ItemVectors:
+    """Behaviour in a width of the run's own, as in every run's own space; items ``untold`` have no text."""
     folder = run.artifact("vectors")
     folder.mkdir(parents=True, exist_ok=True)
     ItemVectors.write(
         folder,
-        text=torch.stack([text_of(item, width) for item in items]),
+        text=torch.stack([text_of(item, width) * (item not in untold) for item in items]),
         behaviour=torch.randn(len(items), 5 + len(items) % 3, generator=torch.Generator().manual_seed(7)),
-        has_text=torch.ones(len(items), dtype=torch.bool),
+        has_text=torch.tensor([item not in untold for item in items]),
         has_behaviour=torch.tensor([item % 3 > 0 for item in items]),
     )
     settings = {"embed": {"text_model": model}}
@@ -70,9 +75,10 @@ def codes_by_id(tokens: ItemTokens) -> dict[str, tuple[int, ...]]:
 
 def fused_from_text(tokenizer: ItemTokenizer, items: list[int]) -> torch.Tensor:
     """Text, and the behaviour that text lets expect."""
-    text_NP = tokenizer.fusion.projections["text"](torch.stack([text_of(item) for item in items]))
-    guess_NP = text_NP @ tokenizer.fusion.predictors["behaviour"] * tokenizer.fusion.weights["behaviour"]
-    return torch.cat([text_NP, guess_NP], dim=1)
+    fusion = tokenizer.fusion
+    text_NP = fusion.projections["text"](torch.stack([text_of(item) for item in items]))
+    guess_NQ = guess(text_NP, fusion.references["text"], fusion.references["behaviour"])
+    return torch.cat([text_NP, guess_NQ * fusion.weights["behaviour"]], dim=1)
 
 
 def with_(how: Resolver) -> TokenizeSettings:
@@ -164,6 +170,27 @@ def test_errors_are_those_of_the_new_items_alone(tmp_path: Path) -> None:
         missed = (fused_ND[20:] - tokenizer.quantizer.decode(codes_ML)).square().sum()
         assert quality[name] == pytest.approx(float(missed / spread), rel=1e-4)
     assert quality["error_by_level"][-1] == quality["error_before"]
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_new_items_without_text_have_no_error_to_report(tmp_path: Path, gone: int) -> None:
+    """They all lie at the mean of the catalogue, from which they are as far as that rounds, or as it has moved."""
+    april = Run(str(tmp_path), "april")
+    make(tmp_path, "april", list(range(20)), CHOSEN)
+    names = ("error", "error_before", "error_by_level")
+
+    def quality(run: str, items: list[int], untold: Collection[int]) -> list[object]:
+        vectors = write_vectors(Run(str(tmp_path), run), items, untold=untold)
+        appended = append_items(Parent.open(april), ids(items), vectors, CHOSEN)
+        assert appended.quality["unique_tuples"] == len(items)
+        return [appended.quality[name] for name in names]
+
+    news, told = list(range(101, 107)), [107, 108]
+    assert quality("may", [*range(gone, 20), *news], news) == [None, None, None]
+    only = quality("june", [*range(gone, 20), *told], ())
+    mixed = quality("july", [*range(gone, 20), *news, *told], news)
+    assert only[2] == pytest.approx(mixed[2], rel=0.2)
+    assert mixed[1] == mixed[2][-1] < 10
 
 
 def test_versions_chain_and_an_item_that_comes_back_gets_its_old_codes(tmp_path: Path) -> None:
@@ -270,6 +297,12 @@ def test_text_of_another_encoder_is_refused(tmp_path: Path, change: dict[str, ob
     vectors = write_vectors(Run(str(tmp_path), "may"), list(range(14)), **change)
     with pytest.raises(ArtifactError, match=words):
         append_items(Parent.open(Run(str(tmp_path), "april")), ids(list(range(14))), vectors, CHOSEN)
+
+
+def test_both_names_of_the_packaged_encoder_are_one(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), "april")
+    named = [text_encoder(write_vectors(run, [1, 2], model=name)) for name in (*PACKAGED, "other/all-MiniLM-L6-v2")]
+    assert named == [PACKAGED[0], PACKAGED[0], "other/all-MiniLM-L6-v2"]
 
 
 def test_a_tokenizer_without_text_cannot_go_on_and_neither_can_broken_vectors(tmp_path: Path) -> None:

@@ -12,16 +12,13 @@ from semconv.config import RqVaeSettings, TokenizeSettings
 from semconv.errors import ArtifactError
 from semconv.tokens.contrast import Target
 from semconv.tokens.tokenizer import Tokenized, tokenize_items
+from tests.unit.tokens.planted import noise
 
 RQVAE = RqVaeSettings(width=6, hidden=(8,), steps=15, batch_size=64)
 SETTINGS = TokenizeSettings(
     levels=3, codes=16, text_components=6, behaviour_components=6, iterations=5, rqvae=RQVAE, align_steps=5
 )
 either = pytest.mark.parametrize("quantizer", ["residual_kmeans", "rqvae"])
-
-
-def noise(items: int, width: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(items, width, generator=torch.Generator().manual_seed(seed))
 
 
 def tokenized(path: Path, text: torch.Tensor, behaviour: torch.Tensor, quantizer: str, **changed: object) -> Tokenized:

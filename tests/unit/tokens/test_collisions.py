@@ -10,20 +10,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
-from semconv.tokens.collisions import colliding_groups, resolve_collisions
+from semconv.tokens import collisions
+from semconv.tokens.collisions import colliding_groups, least_assignment, resolve_collisions
 from semconv.tokens.overflow import spread_overflow
 from semconv.tokens.prefixes import prefix_ids, ranks_within
 from semconv.tokens.quality import collision_rate, unique_tuples
 from semconv.tokens.residual_kmeans import ResidualKMeans
+from tests.unit.tokens.planted import noise
 
 
 def quantizer(codes: int, width: int = 3, seed: int = 0, levels: int = 2) -> ResidualKMeans:
     return ResidualKMeans(torch.randn(levels, codes, width, generator=torch.Generator().manual_seed(seed)))
-
-
-def noise(items: int, width: int = 3, seed: int = 1) -> torch.Tensor:
-    return torch.randn(items, width, generator=torch.Generator().manual_seed(seed))
 
 
 def error(coder: ResidualKMeans, vectors: torch.Tensor, codes: torch.Tensor) -> float:
@@ -33,7 +32,7 @@ def error(coder: ResidualKMeans, vectors: torch.Tensor, codes: torch.Tensor) -> 
 @pytest.mark.parametrize("seed", range(6))
 def test_added_error_is_the_least_possible_in_every_group(seed: int) -> None:
     coder = quantizer(5, seed=seed)
-    vectors = noise(10, seed=seed + 100)
+    vectors = noise(10, 3, seed=seed + 100)
     codes = torch.tensor([[2, 0]] * 4 + [[1, 3]] * 3 + [[0, 0], [0, 1], [0, 4]])
     resolved = resolve_collisions(coder, vectors, codes)
     assert unique_tuples(resolved) == 10
@@ -56,7 +55,7 @@ def test_no_two_items_share_while_there_are_tuples_enough(
     codes: int, levels: int, items: int, distinct: int, seed: int, fitted: bool
 ) -> None:
     """Whatever the codes were to begin with, and however many vectors are the same."""
-    vectors = noise(distinct, seed=seed)[torch.arange(items) % distinct]
+    vectors = noise(distinct, 3, seed=seed)[torch.arange(items) % distinct]
     coder = quantizer(codes, seed=seed, levels=levels)
     drawn = torch.randint(codes, (items, levels), generator=torch.Generator().manual_seed(seed)) // 2
     before = coder.encode(vectors) if fitted else drawn
@@ -73,14 +72,14 @@ def test_groups_without_a_collision_are_left_as_they_are() -> None:
     codes = torch.tensor([[0, 1], [1, 3], [0, 2], [1, 3], [1, 0], [2, 3]])
     members, starts = colliding_groups(codes)
     assert (members.tolist(), starts.tolist()) == ([1, 3, 4], [0, 3])
-    resolved = resolve_collisions(quantizer(4), noise(6), codes)
+    resolved = resolve_collisions(quantizer(4), noise(6, 3, 1), codes)
     assert torch.equal(resolved[[0, 2, 5]], codes[[0, 2, 5]])
     assert unique_tuples(resolved) == 6
 
 
 def test_without_collisions_nothing_changes() -> None:
     codes = torch.tensor(list(product(range(3), repeat=2)))
-    assert torch.equal(resolve_collisions(quantizer(3), noise(9), codes), codes)
+    assert torch.equal(resolve_collisions(quantizer(3), noise(9, 3, 1), codes), codes)
     assert [len(part) for part in colliding_groups(codes)] == [0, 1]
 
 
@@ -88,7 +87,7 @@ def test_without_collisions_nothing_changes() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_the_item_that_leaves_a_full_prefix_is_the_cheapest_to_move(seed: int, scale: torch.Tensor | None) -> None:
     coder = replace(quantizer(3, seed=seed), first_D=scale)
-    vectors = noise(5, seed=seed + 50)
+    vectors = noise(5, 3, seed=seed + 50)
     codes = torch.tensor([[1, 0], [1, 1], [1, 2], [1, 0], [2, 1]])
     moved = spread_overflow(coder, vectors, codes)
     changed = (moved[:, 0] != codes[:, 0]).nonzero().flatten().tolist()
@@ -104,7 +103,7 @@ def test_the_item_that_leaves_a_full_prefix_is_the_cheapest_to_move(seed: int, s
 def test_items_move_together_at_no_more_than_the_best_single_choice_of_targets() -> None:
     """Two full prefixes, one sibling with room for both that leave."""
     coder = quantizer(3, seed=4)
-    vectors = noise(8, seed=9)
+    vectors = noise(8, 3, seed=9)
     codes = torch.tensor([[0, 0]] * 4 + [[1, 0]] * 4)
     moved = spread_overflow(coder, vectors, codes)
     assert np.bincount(moved[:, 0].numpy()).tolist() == [3, 3, 2]
@@ -133,7 +132,7 @@ def test_of_identical_items_the_first_stay() -> None:
 
 def test_beyond_capacity_every_tuple_is_used_and_the_rest_share() -> None:
     coder = quantizer(2)
-    vectors = noise(9)
+    vectors = noise(9, 3, 1)
     resolved = resolve_collisions(coder, vectors, coder.encode(vectors))
     assert unique_tuples(resolved) == 4
 
@@ -152,9 +151,57 @@ def test_many_small_groups_are_resolved_as_each_alone() -> None:
         assert torch.equal(alone, resolved[members])
 
 
+def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes bound what is held at once; a group larger than that is held whole."""
+    vectors = torch.randint(-2, 3, (200, 3), generator=torch.Generator().manual_seed(0)).float()
+    coder = ResidualKMeans(torch.randint(-2, 3, (2, 16, 3), generator=torch.Generator().manual_seed(1)).float())
+    nearest = coder.encode(vectors)
+    whole = resolve_collisions(coder, vectors, nearest)
+    held: list[int] = []
+    costs = ResidualKMeans.level_costs
+
+    def counted(self: ResidualKMeans, vectors_ND: torch.Tensor, codes_NL: torch.Tensor, level: int) -> torch.Tensor:
+        held.append(len(vectors_ND))
+        return costs(self, vectors_ND, codes_NL, level)
+
+    spread = spread_overflow(coder, vectors, nearest)
+    monkeypatch.setattr(ResidualKMeans, "level_costs", counted)
+    for bytes_held, rows in ((8 * 16 * 20, 20), (8, 1)):
+        held.clear()
+        monkeypatch.setattr(collisions, "BLOCK_BYTES", bytes_held)
+        assert torch.equal(resolve_collisions(coder, vectors, spread), whole)
+        assert max(held) <= max(rows, 16)
+    assert len(held) == len(colliding_groups(spread)[1]) - 1
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 4), (7, 7), (5, 12), (9, 4)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_equal_rows_cost_what_the_general_assignment_does(rows: int, columns: int, ties: bool) -> None:
+    row = np.random.default_rng(rows).random(columns)
+    costs = np.repeat((row.round(1) if ties else row)[None], rows, axis=0)
+    taken, chosen = least_assignment(costs)
+    assert taken.tolist() == list(range(min(rows, columns)))
+    assert len(set(chosen.tolist())) == len(taken)
+    assert costs[taken, chosen].tolist() == sorted(row.round(1) if ties else row)[: len(taken)]
+    assert costs[taken, chosen].sum() == pytest.approx(costs[linear_sum_assignment(costs)].sum(), rel=1e-12)
+
+
+def test_copies_take_the_cheapest_free_codes_in_item_order() -> None:
+    """A code that others hold is left out; an item of another prefix is left alone."""
+    coder = quantizer(6)
+    vectors = noise(1, 3, 1).repeat(6, 1)
+    codes = torch.tensor([[2, 0]] * 5 + [[4, 1]])
+    taken = torch.tensor([[2, 3]])
+    resolved = resolve_collisions(coder, vectors, codes, taken_TL=taken)
+    costs = coder.level_costs(vectors[:1], codes[:1], 1)[0]
+    cheapest = [code for code in costs.argsort(stable=True).tolist() if code != 3]
+    assert resolved[:5, 1].tolist() == cheapest
+    assert resolved[5].tolist() == [4, 1]
+
+
 def test_an_extra_level_numbers_the_members_of_a_tuple() -> None:
     codes = torch.tensor([[1, 2], [0, 0], [1, 2], [1, 2], [0, 1], [1, 2], [1, 2]])
-    resolved = resolve_collisions(quantizer(4), noise(7), codes, "extra")
+    resolved = resolve_collisions(quantizer(4), noise(7, 3, 1), codes, "extra")
     assert torch.equal(resolved[:, :2], codes)
     assert resolved[:, 2].tolist() == [0, 0, 1, 2, 0, 3, 0]
 
@@ -162,7 +209,7 @@ def test_an_extra_level_numbers_the_members_of_a_tuple() -> None:
 def test_an_extra_level_counts_on_from_those_that_are_numbered() -> None:
     codes = torch.tensor([[1, 2], [0, 0], [1, 2], [1, 2]])
     taken = torch.tensor([[1, 2, 0], [1, 2, 1], [3, 3, 0]])
-    resolved = resolve_collisions(quantizer(4), noise(4), codes, "extra", taken)
+    resolved = resolve_collisions(quantizer(4), noise(4, 3, 1), codes, "extra", taken)
     assert resolved[:, 2].tolist() == [2, 0, 3, 0]
 
 
@@ -176,7 +223,7 @@ def test_no_item_takes_what_others_have_while_there_is_a_free_tuple(
     generator = torch.Generator().manual_seed(seed)
     taken = every[torch.randperm(len(every), generator=generator)[:many]]
     twice = torch.cat([taken, taken[:3]])
-    vectors, coder = noise(items, seed=seed), quantizer(codes, seed=seed, levels=levels)
+    vectors, coder = noise(items, 3, seed=seed), quantizer(codes, seed=seed, levels=levels)
     before = torch.randint(codes, (items, levels), generator=generator) // 2
     resolved = resolve_collisions(coder, vectors, before, taken_TL=twice)
     free = set(map(tuple, every.tolist())) - set(map(tuple, taken.tolist()))
@@ -189,7 +236,7 @@ def test_no_item_takes_what_others_have_while_there_is_a_free_tuple(
 @pytest.mark.parametrize("seed", range(6))
 def test_new_items_add_the_least_error_over_the_free_last_codes(seed: int) -> None:
     coder = quantizer(6, seed=seed)
-    vectors = noise(4, seed=seed + 30)
+    vectors = noise(4, 3, seed=seed + 30)
     codes = torch.tensor([[2, 0], [2, 5], [2, 1], [4, 3]])
     taken = torch.tensor([[2, 0], [2, 3], [4, 2], [1, 1]])
     resolved = resolve_collisions(coder, vectors, codes, taken_TL=taken)
@@ -202,7 +249,7 @@ def test_new_items_add_the_least_error_over_the_free_last_codes(seed: int) -> No
 
 def test_a_prefix_filled_by_others_sends_a_new_item_to_its_cheapest_sibling() -> None:
     coder = quantizer(3, seed=2)
-    vectors = noise(1, seed=8)
+    vectors = noise(1, 3, seed=8)
     taken = torch.tensor([[1, 0], [1, 1], [1, 2], [0, 0]])
     resolved = resolve_collisions(coder, vectors, torch.tensor([[1, 1]]), taken_TL=taken)
     errors = torch.cdist(vectors, coder.codebooks[0]).square()[0]
@@ -212,7 +259,7 @@ def test_a_prefix_filled_by_others_sends_a_new_item_to_its_cheapest_sibling() ->
 
 def test_none_leaves_the_codes() -> None:
     codes = torch.tensor([[1, 2], [1, 2]])
-    resolved = resolve_collisions(quantizer(4), noise(2), codes, "none")
+    resolved = resolve_collisions(quantizer(4), noise(2, 3, 1), codes, "none")
     assert torch.equal(resolved, codes)
     assert resolved.data_ptr() != codes.data_ptr()
 

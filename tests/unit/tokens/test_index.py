@@ -1,4 +1,4 @@
-"""Codes from a file: in the corpus's order, or one error that names the line."""
+"""Codes from a file: in the corpus's order, or one error that names the line, or the row."""
 
 from __future__ import annotations
 
@@ -87,6 +87,36 @@ def test_codes_beyond_the_codebooks_say_what_to_do(tmp_path: Path) -> None:
     for size in (None, 256):
         with pytest.raises(InputError, match=r"line 5: code_0 is 999999999, outside 0 to .*from 0 on"):
             read_index(hashes, IDS, size)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["b,-2,z"], "x.csv, row 2: code_0 is '-2'"),
+        (["b,9,z"], "x.csv, row 2: code_0 is 9, outside 0 to 7"),
+        (["z,1,z"], "x.csv, row 2: the corpus has no item 'z'"),
+        (["b,1,z", "a,1,z"], "x.csv, row 3: item 'a' comes a second time"),
+        (["", "b,1,z"], "x.csv, row 2 is blank"),
+    ],
+)
+@pytest.mark.parametrize("header", ["item_id,code_0,title", 'item_id,code_0,"ti\ntle"'])
+def test_rows_are_counted_where_fields_span_lines(tmp_path: Path, rows: list[str], message: str, header: str) -> None:
+    first = "a,1,x" if "\n" in header else 'a,1,"x\ny"'
+    with pytest.raises(InputError, match=message):
+        read_index(written(tmp_path / "x.csv", first, *rows, header=header), ["a", "b"], 8)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"item_id,code_0,t\xe9\na,1,x\nb,2,x\n", "header of .*x.csv is not UTF-8 text.*Save the file as UTF-8"),
+        (b"item_id,code_0,t\na,1,x\nb,2,\xe9\n", "x.csv cannot be read as CSV: .*invalid UTF8"),
+    ],
+)
+def test_text_in_another_encoding_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_index(tmp_path / "x.csv", ["a", "b"])
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:

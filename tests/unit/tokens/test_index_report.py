@@ -91,7 +91,7 @@ def test_a_catalogue_of_one_item(tmp_path: Path) -> None:
     assert report.figures["unique_tuples"] == 1
     assert report.figures["neighbours"] == {"text": None}
     assert report.figures["purity"] == [{"chance": None, "asked": 0.0}] * 3
-    assert report.figures["prefix_error"] == {"text": [0.0, 0.0]}
+    assert report.figures["prefix_error"] == {"text": [None, None]}
     assert report.figures["next_prefix"]["1"]["item_bits"] == 0
     assert [example.items for example in report.examples] == [(((3, 1), "the thing"),)]
     write_index_reports(tmp_path, "x", [report])
@@ -133,7 +133,8 @@ def test_prefix_error_is_the_spread_within_prefixes() -> None:
     vectors = torch.tensor([[0.0], [2.0], [10.0], [12.0]])
     codes = np.asarray([[0, 0], [0, 1], [1, 0], [1, 0]], np.int32)
     assert prefix_errors(vectors, codes) == pytest.approx([4 / 104, 2 / 104])
-    assert prefix_errors(torch.ones(4, 1), codes) == [0.0, 0.0]
+    for same in (torch.ones(4, 1), torch.zeros(4, 1), torch.full((4, 1), 0.1)):
+        assert prefix_errors(same, codes) == [None, None]
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])

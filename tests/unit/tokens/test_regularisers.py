@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional as F
 
 from semconv.errors import ArtifactError
-from semconv.tokens.balance import even_prices
+from semconv.tokens import balance, residual_kmeans
+from semconv.tokens.balance import SAMPLE, even_prices, sample_size
 from semconv.tokens.contrast import PROJECTION, Target, fit_projection, info_nce, projected_codes
 from semconv.tokens.diversity import diversity_loss, even_clusters
 from semconv.tokens.kmeans import assign
@@ -35,6 +36,23 @@ def test_prices_spread_items_evenly_and_cost_little() -> None:
     assert torch.bincount(costs.argmin(dim=1), minlength=16).max() > 2 * 40
     assert prices.min() == 0
     assert torch.equal(even_prices(torch.zeros(5, 16)), torch.zeros(16))
+
+
+def test_prices_of_many_codes_are_found_on_fewer_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs of 65,536 items under 65,536 codes would be 34 GiB."""
+    assert sample_size(256) == sample_size(1024) == SAMPLE
+    assert sample_size(65_536) * 65_536 * 8 == 2**29
+    assert sample_size(2**40) == 1
+    asked: list[torch.Size] = []
+
+    def priced(costs_SC: torch.Tensor) -> torch.Tensor:
+        asked.append(costs_SC.shape)
+        return even_prices(costs_SC)
+
+    monkeypatch.setattr(residual_kmeans, "even_prices", priced)
+    monkeypatch.setattr(balance, "SAMPLE_BYTES", 8 * 16 * 40)
+    ResidualKMeans.fit(crowd(), levels=2, codes=16, iterations=3, seed=1, even=True)
+    assert asked == [(40, 16)]
 
 
 def test_even_last_level_is_near_uniform_in_both_quantizers() -> None:

@@ -9,10 +9,7 @@ from semconv.errors import ArtifactError
 from semconv.tokens.kmeans import assign, fit_kmeans, revive
 from semconv.tokens.quality import perplexity
 from semconv.tokens.residual_kmeans import ResidualKMeans
-
-
-def noise(n: int, width: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(n, width, generator=torch.Generator().manual_seed(seed))
+from tests.unit.tokens.planted import noise
 
 
 def fit(vectors: torch.Tensor, levels: int = 3, codes: int = 8, seed: int = 1) -> ResidualKMeans:
