@@ -45,8 +45,8 @@ class Examples(Protocol[E_co]):
 class Portion:
     """What one rank does of a step: packed batches to be computed one after another.
 
-    ``targets`` are those of this rank, ``positions`` its places with padding; ``examples``, ``tokens`` and
-    ``all_targets`` those of the whole step.
+    ``targets`` are those of this rank, ``positions`` its places with padding, as many as if its examples shared none;
+    ``examples``, ``tokens`` and ``all_targets`` those of the whole step.
     """
 
     parts: list[Any]
@@ -104,7 +104,7 @@ class Batches(Generic[E]):
         return Portion(
             parts,
             targets=int(targets[mine].sum()),
-            positions=sum(part.segments_RT.numel() for part in parts),
+            positions=sum(part.segments_RT.numel() + part.spared for part in parts),
             examples=len(chosen),
             tokens=sum(lengths),
             all_targets=int(targets.sum()),

@@ -12,14 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from semconv.artifacts.ragged import Int64
 from semconv.llm.dropout import regularise
+from semconv.llm.openings import LEAST, shared_openings
+from semconv.llm.packed_attention import Stack, Stacks, attend_by_segment
 from semconv.llm.packing import PackedBatch, block_mask, pack
+from semconv.llm.rms_norm import replace_norms
 from semconv.llm.rows import RowGate
+from semconv.llm.sliced_loss import cross_entropy_sum
 
 IGNORED = -100
+SAME = 1e-2
+"""Share of a loss within which two ways to compute it agree, in any precision."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,12 @@ class TokenExample:
         """Positions that are learned."""
         return int(self.learned[1:].sum())
 
+    @property
+    def first_asked(self) -> int:
+        """The first token that is learned, never the very first; the number of tokens where none is."""
+        learned = np.flatnonzero(self.learned[1:])
+        return int(learned[0]) + 1 if len(learned) else len(self)
+
 
 @dataclass(frozen=True)
 class TokenBatch(PackedBatch):
@@ -50,27 +61,53 @@ class TokenBatch(PackedBatch):
     segments_RT: torch.Tensor
     positions_RT: torch.Tensor
     asked_P: torch.Tensor
+    slots_X: torch.Tensor
+    stacks: tuple[Stack, ...]
     scale: float = 1.0
 
+    @property
+    def stacked(self) -> Stacks:
+        """Where the places lie while they attend: ``slots_X`` in ``stacks``."""
+        return Stacks(self.slots_X, self.stacks)
 
-def pack_texts(examples: Sequence[TokenExample], row: int, scale: float = 1.0) -> TokenBatch:
-    """Pack examples into rows of about ``row`` tokens; ``scale`` multiplies the summed loss."""
-    lengths = [len(example) for example in examples]
-    rows, starts, n_rows, n_positions = pack(lengths, row)
-    ids, segments, positions = (np.zeros((n_rows, n_positions), np.int64) for _ in range(3))
-    labels = np.full((n_rows, n_positions), IGNORED, np.int64)
-    for number, (example, r, begin, length) in enumerate(zip(examples, rows, starts, lengths, strict=True), start=1):
-        stop = begin + length
-        ids[r, begin:stop] = example.ids
-        labels[r, begin : stop - 1] = np.where(example.learned[1:], example.ids[1:], IGNORED)
-        segments[r, begin:stop] = number
-        positions[r, begin:stop] = np.arange(length)
+    @property
+    def spared(self) -> int:
+        """See `PackedBatch`."""
+        return self.stacked.spared
+
+
+def pack_texts(examples: Sequence[TokenExample], row: int, scale: float = 1.0, *, share: bool = False) -> TokenBatch:
+    """Pack examples into rows of about ``row`` tokens; ``scale`` multiplies the summed loss.
+
+    With ``share``, an opening that several texts have in common is a segment of its own, which they go on from; for
+    models that `PackedCausal.may_share` allows it.
+    """
+    openings = shared_openings([e.ids for e in examples], [e.first_asked for e in examples]) if share else []
+    begins, follows = np.zeros(len(examples), np.int64), np.zeros(1 + len(openings) + len(examples), np.int64)
+    pieces = []
+    for number, (length, members) in enumerate(openings, start=1):
+        pieces.append((examples[members[0]].ids[:length], np.full(length, IGNORED), 0))
+        begins[members] = length
+        follows[1 + len(openings) + np.asarray(members)] = number
+    for example, begin in zip(examples, begins.tolist(), strict=True):
+        labels = np.append(np.where(example.learned[1:], example.ids[1:], IGNORED), IGNORED)
+        pieces.append((example.ids[begin:], labels[begin:], begin))
+    rows, starts, n_rows, n_positions = pack([len(ids) for ids, _, _ in pieces], row)
+    ids_RT, segments_RT, positions_RT = (np.zeros((n_rows, n_positions), np.int64) for _ in range(3))
+    labels_RT = np.full((n_rows, n_positions), IGNORED, np.int64)
+    for number, ((ids, labels, begin), r, start) in enumerate(zip(pieces, rows, starts, strict=True), start=1):
+        there = r, slice(start, start + len(ids))
+        ids_RT[there], labels_RT[there], segments_RT[there] = ids, labels, number
+        positions_RT[there] = np.arange(begin, begin + len(ids))
+    stacked = Stacks.of(segments_RT, follows)
     return TokenBatch(
-        torch.from_numpy(ids),
-        torch.from_numpy(labels),
-        torch.from_numpy(segments),
-        torch.from_numpy(positions),
-        torch.from_numpy(np.flatnonzero(labels != IGNORED)),
+        torch.from_numpy(ids_RT),
+        torch.from_numpy(labels_RT),
+        torch.from_numpy(segments_RT),
+        torch.from_numpy(positions_RT),
+        torch.from_numpy(np.flatnonzero(labels_RT != IGNORED)),
+        stacked.slots_X,
+        stacked.stacks,
         scale,
     )
 
@@ -82,17 +119,46 @@ class PackedCausal(nn.Module):
         super().__init__()
         self.model = model
         self.gate: RowGate | None = None
+        self._by_segment = attend_by_segment(model)
+        replace_norms(model)
         if dropout:
             regularise(model, dropout)
 
     def forward(self, batch: TokenBatch) -> torch.Tensor:
         """Cross entropy summed over labelled positions, times ``batch.scale``; only those are multiplied out."""
+        apart = {"stacks": batch.stacked} if self._by_segment else {}
         hidden_RTD = self.model.base_model(
             input_ids=batch.ids_RT,
-            attention_mask=block_mask(batch.segments_RT),
+            attention_mask=self._mask(batch),
             position_ids=batch.positions_RT,
             use_cache=False,
+            **apart,
         ).last_hidden_state
         logits_PV = self.model.get_output_embeddings()(hidden_RTD.flatten(0, 1)[batch.asked_P])
-        labels_P = batch.labels_RT.flatten()[batch.asked_P]
-        return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum") * batch.scale
+        return cross_entropy_sum(logits_PV, batch.labels_RT.flatten()[batch.asked_P], batch.scale)
+
+    @torch.no_grad()
+    def may_share(self) -> bool:
+        """Whether texts that share an opening cost this model what they cost with each its own."""
+        if not self._by_segment:
+            return False
+        longer = np.arange(2 * LEAST, dtype=np.int64) % 3
+        examples = [TokenExample(np.append(longer, last), np.arange(2 * LEAST + 1) > LEAST) for last in (1, 2)]
+        training = self.training
+        self.eval()
+        try:
+            shared, apart = (
+                self(pack_texts(examples, 4 * LEAST, share=share).to(self.model.device)) for share in (True, False)
+            )
+        except TypeError:
+            return False
+        finally:
+            self.train(training)
+        return bool(torch.isclose(shared, apart, rtol=SAME))
+
+    def _mask(self, batch: TokenBatch) -> torch.Tensor:
+        """Hugging Face's own products (``eager``) add a mask to the scores; its kernels take true or false."""
+        mask = block_mask(batch.segments_RT)
+        if self.model.config._attn_implementation != "eager":
+            return mask
+        return torch.zeros(mask.shape, dtype=self.model.dtype, device=mask.device).masked_fill_(~mask, -torch.inf)

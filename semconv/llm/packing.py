@@ -5,9 +5,9 @@ R rows, T positions a row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -15,23 +15,33 @@ import torch
 from semconv.artifacts.ragged import Int64
 from semconv.packing import first_fit, own_past, spread
 
+D = TypeVar("D", bound=Any)
 PADDING = 0
 """Segment number of positions that hold nothing; examples are numbered from 1 within their row."""
 
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """A batch whose fields are tensors, but for ``scale``, by which the summed loss is multiplied."""
+    """A batch of tensors and plain numbers; the summed loss is multiplied by its ``scale``."""
+
+    @property
+    def spared(self) -> int:
+        """Places that the same examples would take beyond those of the batch if nothing were shared among them."""
+        return 0
 
     def to(self, device: torch.device) -> Self:
         """The same batch on another device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
-        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
+        return _each(self, lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> Self:
         """The same batch in page-locked memory, from which a GPU copies while it computes."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scale"}
-        return replace(self, **{name: tensor.pin_memory() for name, tensor in tensors.items()})
+        return _each(self, torch.Tensor.pin_memory)
+
+
+def _each(batch: D, change: Callable[[torch.Tensor], torch.Tensor]) -> D:
+    """A batch with every tensor changed."""
+    held = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return replace(batch, **{name: change(value) for name, value in held.items() if isinstance(value, torch.Tensor)})
 
 
 def pack(lengths: Sequence[int], capacity: int) -> tuple[Int64, Int64, int, int]:

@@ -136,7 +136,7 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         _probe(inputs, settings, seed, folder)
 
     examples = _examples(inputs, settings, seed, token_example)
-    pack = partial(_pack_texts, row=TOKEN_ROW)
+    pack = partial(_pack_texts, row=TOKEN_ROW, share=PackedCausal(model).may_share())
     beam_model = partial(
         _causal_beams,
         tokens_LC=torch.from_numpy(ids_LC),
@@ -146,8 +146,8 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
     return _job(inputs, settings, seed, build, examples, pack, export, beam_model)
 
 
-def _pack_texts(examples: Sequence[Any], scale: float, row: int) -> Any:
-    return pack_texts(examples, row, scale)
+def _pack_texts(examples: Sequence[Any], scale: float, row: int, share: bool) -> Any:
+    return pack_texts(examples, row, scale, share=share)
 
 
 def _causal_beams(model: nn.Module, tokens_LC: torch.Tensor, prompt: HistoryPrompt, catalogue: int) -> CausalBeamModel:
@@ -204,7 +204,7 @@ def _job(
 def _examples(inputs: Inputs, settings: AlignSettings, seed: int, make: Callable[[ExampleRow], E]) -> Mixture[E]:
     """What every epoch holds, from the examples that were written or from what would write them."""
     if inputs.examples is not None:
-        inputs.examples.require(**description_of(settings))
+        inputs.examples.require(**description_of(settings, seed))
     pools: Pools = inputs.examples or open_builder(
         inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed
     )
@@ -214,8 +214,10 @@ def _examples(inputs: Inputs, settings: AlignSettings, seed: int, make: Callable
 
 def _probe(inputs: Inputs, settings: AlignSettings, seed: int, folder: Path) -> None:
     """Write what the exported model has learned besides ranking."""
-    builder = open_builder(inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed)
-    write_probes(folder, probe_export(folder, inputs.corpus, inputs.vectors, inputs.tokens, builder))
+    if settings.probe_questions:
+        builder = open_builder(inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed)
+        asked = settings.probe_questions
+        write_probes(folder, probe_export(folder, inputs.corpus, inputs.vectors, inputs.tokens, builder, asked))
 
 
 def _require_context(config: Any, needed: int) -> None:
