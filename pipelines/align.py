@@ -24,7 +24,7 @@ from semconv.training.tracking import require_tracking
 
 def build(work: Work) -> None:
     """Fill the model artifact."""
-    settings = work.settings
+    settings = examples.with_templates_found(work.settings)
     paths = {kind: str(artifact.path.absolute()) for kind, artifact in work.inputs.items()}
     require_tracking(settings.align.tracking)
     logs = (work.run.path / "logs" / "align").absolute()

@@ -38,6 +38,7 @@ STAGE_OF = {
     "behaviour": "embed",
     "base": "base",
     "tokens": "tokenize",
+    "examples": "examples",
     "model": "align",
 }
 """The stage that makes each kind of artifact whose time the report tells, in the order they run."""

@@ -55,7 +55,7 @@ class WriteShards:
 
 def build(work: Work) -> None:
     """Write every shard; what is wrong with the input is found here, before any worker starts."""
-    settings, folder = work.settings, work.out("examples").absolute()
+    settings, folder = with_templates_found(work.settings), work.out("examples").absolute()
     workers = settings.align.example_workers
     require_cpus("align.example_workers", workers)
     paths = {kind.kind: str(work.input(kind).path.absolute()) for kind in KINDS}
@@ -77,7 +77,7 @@ def build(work: Work) -> None:
         work.line(done, total, "examples written")
     if done != total:
         raise RuntimeError(f"{total} examples were to be written and {done} were")
-    write_description(folder, sizes, **description_of(settings.align))
+    write_description(folder, sizes, **description_of(settings.align, settings.run.seed))
     work.count("examples", sequences=builder.sequences, held_out=len(builder.shop.held_out), **sizes)
     work.line.say(", ".join(f"{family} {size:,}" for family, size in sizes.items()))
     if left_out:
@@ -89,6 +89,15 @@ def templates_of(settings: Settings) -> dict[str, str]:
     """For `Stage.raw`: the templates by content, where they are not our own and can be read."""
     given = settings.align.tasks.templates
     return {"templates": file_digest(Path(given))} if given and Path(given).is_file() else {}
+
+
+def with_templates_found(settings: Settings) -> Settings:
+    """For processes that work in another folder, as those of Ray Train do: the templates by their absolute path."""
+    given = settings.align.tasks.templates
+    if given is None:
+        return settings
+    tasks = settings.align.tasks.model_copy(update={"templates": str(Path(given).absolute())})
+    return settings.model_copy(update={"align": settings.align.model_copy(update={"tasks": tasks})})
 
 
 def _open(paths: dict[str, str], settings: Settings) -> Builder:

@@ -36,9 +36,9 @@ def fit(
     """Run ``loop(config)`` on ``workers`` processes; ``config["report"]`` is a `Report` that reaches the driver.
 
     Checkpoints go to the run's private folder under a name that holds the stage's request and ``workers``: the same
-    work started again goes on from its last checkpoint, other work starts afresh. Removed when training ends well. The
-    loop's rank 0 writes its result into a folder named in ``config``, and what people look at into ``logs``, which
-    work that starts afresh finds empty; on several nodes run.root must be reachable from all.
+    work started again goes on from its last checkpoint, other and forced work starts afresh. Removed when training ends
+    well. The loop's rank 0 writes its result into a folder named in ``config``, and what people look at into ``logs``,
+    which work that starts afresh finds empty; on several nodes run.root must be reachable from all.
 
     Raises `ResourceError` for more workers than CPUs, `SettingError` where a checkpoint of the same work lies in the
     parts of another number of workers, and whatever `SemconvError` the loop raised: it would come back at every try,
@@ -46,10 +46,12 @@ def fit(
     """
     require_cpus(f"{name}.workers", workers, spare=0)
     storage = work.run.private(name)
+    if work.settings.run.force:
+        shutil.rmtree(storage, ignore_errors=True)
     same_work = f"{name}-{work.request[:16]}-"
     attempt = f"{same_work}{workers}"
     for other in storage.glob("*"):
-        if other.name.startswith(same_work) and other.name != attempt and not work.settings.run.force:
+        if other.name.startswith(same_work) and other.name != attempt:
             _refuse_other_workers(other, name, workers)
         if other.name != attempt:
             shutil.rmtree(other)

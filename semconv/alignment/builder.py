@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from semconv.alignment.mixture import SEQUENTIAL
+from semconv.alignment.mixture import SEQUENTIAL, epoch_counts
 from semconv.alignment.negative import CANDIDATES
 from semconv.alignment.prompts import item_tokens
 from semconv.alignment.registry import tasks_of, weights_of
@@ -22,7 +22,7 @@ from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors
 from semconv.artifacts.examples import ExampleRow
 from semconv.artifacts.ragged import Int64
 from semconv.config import AlignSettings
-from semconv.errors import InputError
+from semconv.errors import InputError, SettingError
 from semconv.llm.load import load_context, load_tokenizer
 from semconv.llm.vocabulary import PlainText, code_ids, name_codes
 
@@ -87,7 +87,8 @@ def open_builder(
     """The builder of a run. No weight is loaded.
 
     Raises `InputError` where no training sequence has two items, `ArtifactError` for tokens of another corpus or a
-    vocabulary that holds code tokens, `SettingError` for templates that do not fit their task or the model's context.
+    vocabulary that holds code tokens, `SettingError` for templates that do not fit their task or the model's context,
+    and where the chosen families have nothing to learn.
     """
     if not (corpus.ends[0] > 1).any():
         raise InputError(
@@ -102,13 +103,24 @@ def open_builder(
     shop = Shop(corpus, vectors, tokens, plain, max_history=settings.max_history, context=context, seed=seed)
     weights = weights_of(settings)
     if not spoken:
-        return Builder(shop, CompactSpelling(context), weights, seed)
+        return _with_examples(Builder(shop, CompactSpelling(context), weights, seed), weights)
     tokens_NL = item_tokens(code_ids(tokenizer, tokens.levels, tokens.codes_per_level), tokens.codes)
     spelling = TokenSpelling(tokenizer, tokens_NL, read_templates(settings.tasks.templates), context)
     for family, weight in weights.items():
         for task in tasks_of(family, spelling.name) if weight else []:
             spelling.require_room(task, shop.facts.limits, max(CANDIDATES))
-    return Builder(shop, spelling, weights, seed)
+    return _with_examples(Builder(shop, spelling, weights, seed), weights)
+
+
+def _with_examples(builder: Builder, weights: dict[str, float]) -> Builder:
+    if not epoch_counts(builder.sizes, weights, builder.sequences):
+        given = ", ".join(f"{family} {weight}" for family, weight in weights.items() if weight)
+        raise SettingError(
+            f"With align.tasks {given} there is no example that the {builder.spelling.name} spelling could learn from "
+            f"{builder.sequences} sequences and this catalogue",
+            "Give align.tasks.sequential or another of its families a larger weight",
+        )
+    return builder
 
 
 def strided(number: int, size: int, seed: int) -> int:

@@ -69,13 +69,20 @@ class Facts:
         """Token ids of the fact, int32, cut to its limit."""
         return self._plain(self.text(item, name), self.limits[name])
 
+    def fitting(self, names: list[str], limit: str = "title") -> list[str]:
+        """As many of the names, from the first, as can be said as a whole; the first one always."""
+        return next(
+            (
+                names[:many]
+                for many in range(len(names), 1, -1)
+                if len(self._plain(", ".join(names[:many]))) <= self.limits[limit]
+            ),
+            names[:1],
+        )
+
     def spell_names(self, names: list[str], limit: str = "title") -> Int32:
-        """Token ids of names joined by commas, int32; names that do not fit as a whole are left out, last first."""
-        for many in range(len(names), 1, -1):
-            ids = self._plain(", ".join(names[:many]))
-            if len(ids) <= self.limits[limit]:
-                return ids
-        return self.spell(", ".join(names[:1]), limit)
+        """Token ids of the names that are `fitting`, joined by commas, int32."""
+        return self.spell(", ".join(self.fitting(names, limit)), limit)
 
     def spell(self, text: str, limit: str = "title") -> Int32:
         """Token ids of other words, int32, cut as the fact named by ``limit`` is."""

@@ -31,7 +31,7 @@ def unanswered(settings: AlignSettings) -> list[str]:
     ]
 
 
-def description_of(settings: AlignSettings) -> dict[str, Any]:
+def description_of(settings: AlignSettings, seed: int) -> dict[str, Any]:
     """What ``examples.json`` says of the settings that examples are made with."""
     weights = weights_of(settings)
-    return {"spelling": settings.spelling, "max_history": settings.max_history, "weights": weights}
+    return {"spelling": settings.spelling, "max_history": settings.max_history, "weights": weights, "seed": seed}

@@ -31,7 +31,7 @@ class Sampler:
         return max(1, min(-(-self.size // self.batch_size), self.size // self.world))
 
     def batch(self, epoch: int, step: int) -> Int64:
-        """Examples of a step over all ranks; rank r takes ``[r::world]``."""
+        """Examples of a step over all ranks."""
         order = _order(self.size, self.seed, epoch)
         return order[self.size * step // self.steps : self.size * (step + 1) // self.steps]
 

@@ -89,7 +89,10 @@ class TokenSpelling:
         return self._row(choices[int(random.integers(len(choices)))], task, parts)
 
     def question(self, task: Task, parts: Parts) -> Int32:
-        """Token ids up to the answer, by the task's first template; ``parts`` need not hold the answer."""
+        """Token ids up to the answer, by the task's first template.
+
+        ``parts`` need not hold the answer; where they do, the history leaves room for it, as in training.
+        """
         row = self._row(self._templates[task.name][0], task, {task.answer: _NONE, **parts})
         return row.words[: row.answer]
 

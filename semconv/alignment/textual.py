@@ -65,5 +65,6 @@ TASKS = (
         ("description", "item"),
         partial(_items, fact="description"),
         partial(_fact, fact="description"),
+        compact=True,
     ),
 )

@@ -1,6 +1,6 @@
 """AlignmentExamples: everything an alignment trains on, written once and read where it lies.
 
-    examples.json                    spelling, max_history, and the rows of every family of tasks
+    examples.json                    spelling, max_history, weights, seed, and the rows of every family of tasks
     <family>/00000.arrow ..          `SHARD` rows each, the last one fewer: words list<int32>, items list<int32>,
                                      answer int32
 

@@ -47,8 +47,8 @@ class AlignSettings(Section):
     max_history: Positive = setting(50, "most recent items of a history that the model sees")
     depth_width: Positive = setting(128, "width of the compact decoder, at most the LLM's own (compact)")
     tasks: TaskSettings = setting(TaskSettings(), "the families of alignment tasks")
-    epochs: Positive = setting(20, "passes over the training sequences, at most")
-    batch_size: Positive = setting(128, "sequences per optimizer step, over all workers")
+    epochs: Positive = setting(20, "passes over the training sequences, at most; the other families go along")
+    batch_size: Positive = setting(128, "examples per optimizer step, over all workers")
     learning_rate: float = setting(1e-3, "peak AdamW learning rate", gt=0)
     weight_decay: float = setting(0.05, "AdamW weight decay of matrices", ge=0)
     dropout: Fraction = setting(0.2, "dropout rate")
@@ -74,6 +74,9 @@ class AlignSettings(Section):
     gradient_checkpointing: bool = operational(False, "compute activations anew in the backward pass to save memory")
     offload: Literal["none", "optimizer", "parameters"] = operational(
         "none", "what DeepSpeed keeps in the CPU's memory: the optimizer's state (ZeRO 1 to 3), parameters too (ZeRO 3)"
+    )
+    probe_questions: int = operational(
+        300, "users and items that each probe of the trained model asks about, at most; 0 turns probes off", ge=0
     )
     tracking: Literal["tensorboard", "mlflow", "none"] = operational("tensorboard", "where training curves go besides")
     zero_stage: Annotated[int, Field(ge=0, le=3)] = setting(1, "DeepSpeed ZeRO stage")

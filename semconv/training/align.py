@@ -204,7 +204,7 @@ def _job(
 def _examples(inputs: Inputs, settings: AlignSettings, seed: int, make: Callable[[ExampleRow], E]) -> Mixture[E]:
     """What every epoch holds, from the examples that were written or from what would write them."""
     if inputs.examples is not None:
-        inputs.examples.require(**description_of(settings))
+        inputs.examples.require(**description_of(settings, seed))
     pools: Pools = inputs.examples or open_builder(
         inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed
     )
@@ -214,8 +214,10 @@ def _examples(inputs: Inputs, settings: AlignSettings, seed: int, make: Callable
 
 def _probe(inputs: Inputs, settings: AlignSettings, seed: int, folder: Path) -> None:
     """Write what the exported model has learned besides ranking."""
-    builder = open_builder(inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed)
-    write_probes(folder, probe_export(folder, inputs.corpus, inputs.vectors, inputs.tokens, builder))
+    if settings.probe_questions:
+        builder = open_builder(inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed)
+        asked = settings.probe_questions
+        write_probes(folder, probe_export(folder, inputs.corpus, inputs.vectors, inputs.tokens, builder, asked))
 
 
 def _require_context(config: Any, needed: int) -> None:

@@ -17,6 +17,7 @@ from semconv.alignment.task import Parts, Task
 from semconv.artifacts.ragged import Int32
 from semconv.llm.causal import CausalBeamModel
 from semconv.llm.compact import CompactModel
+from semconv.llm.load import context_of
 from semconv.llm.memory import Memory
 from semconv.llm.protocol import Extended
 from semconv.llm.search import beam_search
@@ -114,7 +115,7 @@ class TokenAnswers:
         found = []
         for begin in range(0, len(asked), BATCH):
             pairs = asked[begin : begin + BATCH]
-            questions = [self.spelling.question(task, parts) for parts, _ in pairs]
+            questions = [self.spelling.question(task, {**parts, task.answer: answer}) for parts, answer in pairs]
             endings = [self.spelling.ending(task, answer) for _, answer in pairs]
             texts = [np.concatenate(pair) for pair in zip(questions, endings, strict=True)]
             ids_BT, mask_BT = self._padded(texts, left=False)
@@ -128,7 +129,10 @@ class TokenAnswers:
 
     @torch.no_grad()
     def say(self, task: Task, asked: Sequence[Parts], most: int) -> list[list[int]]:
-        """Token ids that the model says to each question, at most ``most``, greedily, by plain `generate`."""
+        """Token ids that the model says to each question, at most ``most``, greedily, by plain `generate`.
+
+        Questions that come with their answer leave room for it.
+        """
         said: list[list[int]] = []
         for begin in range(0, len(asked), BATCH):
             texts = [self.spelling.question(task, parts) for parts in asked[begin : begin + BATCH]]
@@ -136,7 +140,7 @@ class TokenAnswers:
             out = self._model.generate(
                 input_ids=ids_BT,
                 attention_mask=mask_BT,
-                max_new_tokens=most,
+                max_new_tokens=min(most, context_of(self._model.config) - ids_BT.shape[1] + 1),
                 do_sample=False,
                 num_beams=1,
                 repetition_penalty=1.0,

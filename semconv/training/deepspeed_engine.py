@@ -24,8 +24,19 @@ from semconv.training.plain import put_weights
 _TAG = "state"
 
 
+BUCKET = 50_000_000
+"""Elements that ranks reduce or gather at a time; the buffers for them lie beside the model."""
+
+
 def deepspeed_config(
-    *, batch_size: int, zero_stage: int, precision: str, clip: float, accumulate: int = 1, offload: str = "none"
+    *,
+    batch_size: int,
+    zero_stage: int,
+    precision: str,
+    clip: float,
+    accumulate: int = 1,
+    offload: str = "none",
+    bucket: int = BUCKET,
 ) -> dict[str, Any]:
     """DeepSpeed's own settings; ``batch_size`` is per rank and only bookkeeping, batches come packed.
 
@@ -35,9 +46,9 @@ def deepspeed_config(
     """
     stage = max(zero_stage, 1) if precision == "bf16" else zero_stage
     accumulate = accumulate if stage else 1
-    zero: dict[str, Any] = {"stage": stage}
+    zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     if stage == 3:
-        zero |= {"stage3_param_persistence_threshold": 10_000}
+        zero |= {"stage3_param_persistence_threshold": 10_000, "stage3_prefetch_bucket_size": bucket}
     home = {"device": "cpu", "pin_memory": torch.cuda.is_available()}
     if offload != "none":
         zero |= {"offload_optimizer": home}
@@ -70,11 +81,12 @@ class DeepSpeedEngine:
         clip: float = 1.0,
         accumulate: int = 1,
         offload: str = "none",
+        bucket: int = BUCKET,
     ) -> None:
         """``build`` makes the model, the same on every rank; it is called again where whole weights need a home.
 
         ``accumulate``: parts a step has at most; ``offload``: ``none``, ``optimizer`` or ``parameters``, what lies in
-        the CPU's memory.
+        the CPU's memory; ``bucket``: elements that ranks reduce or gather at a time.
         """
         cuda = torch.cuda.is_available()
         if not cuda:
@@ -100,6 +112,7 @@ class DeepSpeedEngine:
                 clip=clip,
                 accumulate=accumulate,
                 offload=offload,
+                bucket=bucket,
             ),
             dist_init_required=False,
         )

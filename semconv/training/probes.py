@@ -3,7 +3,7 @@
 negative     accuracy, yes or no and one of four, by the kind of the negatives; half and a quarter by chance
 textual      title said exactly for an item, and item found by its title (Recall@10): items held out, and others
 query        item found by a search phrase (Recall@10), alone and after a history
-preference   share of the categories and brands of a history that the model names
+preference   share of the categories and brands of a history that the model names, of those it was taught to name
 
 Histories are those of validation users and their answers the items that validate, which no example has seen; the
 test split is not opened. Items held out are left out of every task in words.
@@ -30,8 +30,6 @@ from semconv.errors import SettingError
 from semconv.training.answers import AT, CompactAnswers, TokenAnswers
 
 PROBES = "probes.json"
-QUESTIONS = 300
-"""Users or items that a probe asks about, at most."""
 NEGATIVES = ("uniform", "semantic", "behavioural")
 CHOICES = 4
 HELD_OUT, SEEN = "held-out items", "other items"
@@ -52,10 +50,11 @@ class Probe:
 class Prober:
     """Asks the questions of every family; the same ones at every call."""
 
-    def __init__(self, corpus: Corpus, shop: Shop, answers: TokenAnswers | CompactAnswers) -> None:
-        self._shop, self._answers = shop, answers
+    def __init__(self, corpus: Corpus, shop: Shop, answers: TokenAnswers | CompactAnswers, questions: int) -> None:
+        """``questions``: users or items that a probe asks about, at most."""
+        self._shop, self._answers, self._questions = shop, answers, questions
         split = corpus.split("valid")
-        users = np.sort(np.random.default_rng((shop.seed, 1)).permutation(len(split.users))[:QUESTIONS])
+        users = np.sort(np.random.default_rng((shop.seed, 1)).permutation(len(split.users))[:questions])
         self._asked = [(split.histories[int(user)], int(split.targets[user])) for user in users]
 
     def probes(self) -> list[Probe]:
@@ -80,7 +79,7 @@ class Prober:
         held_out = self._shop.held_out
         for on, items in ((HELD_OUT, held_out[known[held_out]]), (SEEN, self._shop.items(name))):
             if len(items):
-                yield on, np.sort(np.random.default_rng((self._shop.seed, 2)).permutation(items)[:QUESTIONS])
+                yield on, np.sort(np.random.default_rng((self._shop.seed, 2)).permutation(items)[: self._questions])
 
     def _found_by_title(self) -> Iterator[Probe]:
         for on, items in self._items("title") if self._fits("title_to_item") else ():
@@ -161,17 +160,22 @@ class Prober:
             wanted = [
                 answers.spelling.ending(task, self._shop.facts.ids(int(item), "title")).tolist() for item in items
             ]
-            said = answers.say(task, [{"item": one(item)} for item in items], max(map(len, wanted)))
+            asked: list[Parts] = [
+                {"item": one(item), "title": self._shop.facts.ids(int(item), "title")} for item in items
+            ]
+            said = answers.say(task, asked, max(map(len, wanted)))
             exact = [ids[: len(title)] == title for ids, title in zip(said, wanted, strict=True)]
             yield _probe(task, on, "exact", exact)
 
     def _likes(self, answers: TokenAnswers) -> Iterator[Probe]:
         task = TASKS["history_to_likes"]
         histories = [self._latest(np.append(history, np.int32(item))) for history, item in self._asked]
-        known = [(history, names) for history in histories if (names := liked(self._shop.facts, history))]
+        facts = self._shop.facts
+        known = [(history, names) for history in histories if (names := facts.fitting(liked(facts, history)))]
         if not known or not self._fits(task.name):
             return
-        said = answers.say(task, [{HISTORY: history} for history, _ in known], self._shop.facts.limits["title"])
+        asked: list[Parts] = [{HISTORY: history, "likes": facts.spell_names(names)} for history, names in known]
+        said = answers.say(task, asked, facts.limits["title"])
         shares = [
             float(np.mean([name.casefold() in text for name in names]))
             for text, (_, names) in zip((answers.text(ids).casefold() for ids in said), known, strict=True)

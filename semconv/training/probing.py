@@ -19,9 +19,12 @@ from semconv.training.probes import Probe, Prober
 
 
 def probe_export(
-    folder: Path, corpus: Corpus, vectors: ItemVectors, tokens: ItemTokens, builder: Builder
+    folder: Path, corpus: Corpus, vectors: ItemVectors, tokens: ItemTokens, builder: Builder, questions: int
 ) -> list[Probe]:
-    """Probe the model in ``folder``, on the GPU where there is one; ``builder`` is that of its examples."""
+    """Probe the model in ``folder``, on the GPU where there is one.
+
+    ``builder`` is that of its examples; ``questions``: users or items that a probe asks about, at most.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     counts = np.bincount(corpus.training().values, minlength=corpus.n_items)
     trie = Trie.build(tokens.codes, tokens.codes_per_level, training_counts=counts).to(device)
@@ -34,4 +37,4 @@ def probe_export(
     else:
         assert isinstance(builder.spelling, CompactSpelling)
         answers = CompactAnswers(CompactModel.load(folder, tokens.codes, vectors).to(device), builder.spelling, trie)
-    return Prober(corpus, builder.shop, answers).probes()
+    return Prober(corpus, builder.shop, answers, questions).probes()

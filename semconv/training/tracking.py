@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -12,6 +13,7 @@ from semconv.errors import SettingError
 
 Tracking = Literal["tensorboard", "mlflow", "none"]
 _PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
+_WHERE = {"tensorboard": "tensorboardX", "mlflow": "semconv with its extra mlflow"}
 _RUN_ID = "mlflow_run"
 
 
@@ -33,7 +35,7 @@ def require_tracking(tracking: Tracking) -> None:
     if package is not None and importlib.util.find_spec(package) is None:
         raise SettingError(
             f"align.tracking is {tracking} and the package {package} is not installed",
-            f"Install it (pip install {package}), or set align.tracking to another",
+            f"Install {_WHERE[tracking]}, or set align.tracking to another",
         )
 
 
@@ -83,8 +85,11 @@ class Mlflow:
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """See `Curves`."""
-        for name, value in values.items():
-            self._client.log_metric(self._run, name.replace("@", "_at_"), value, step=step)
+        from mlflow.entities import Metric
+
+        now = round(1000 * time.time())
+        metrics = [Metric(name.replace("@", "_at_"), value, now, step) for name, value in values.items()]
+        self._client.log_batch(self._run, metrics)
 
     def close(self) -> None:
         """See `Curves`."""

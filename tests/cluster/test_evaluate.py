@@ -48,7 +48,8 @@ def test_the_report_of_a_run(tiny_run: Run, tiny_settings: Settings) -> None:
     split = corpus.split("test")
     assert set(report.metrics["systems"]) == SYSTEMS
     assert report.metrics["users"] == len(split.users) == report.manifest.counts["users"]
-    assert list(report.metrics["stage_seconds"]) == ["ingest", "embed", "base", "tokenize", "align", "evaluate"]
+    stages = ["ingest", "embed", "base", "tokenize", "examples", "align", "evaluate"]
+    assert list(report.metrics["stage_seconds"]) == stages
     assert min(report.metrics["stage_seconds"].values()) > 0
     rankers = open_rankers(tiny_run, tiny_settings)
     popular = rankers["popularity"].rank(list(split.histories), 20, exclude=list(split.histories)).items

@@ -263,6 +263,15 @@ def test_a_corpus_without_sequences_is_refused(tmp_path: Path) -> None:
         builder_of(inputs, align("compact"))
 
 
+@pytest.mark.parametrize(
+    ("spelling", "tasks"),
+    [("compact", {"textual": 0.0, "negative": 1.0}), ("tokens", {"textual": 0.001})],
+)
+def test_families_with_nothing_to_learn_are_refused(inputs: Inputs, spelling: str, tasks: dict[str, float]) -> None:
+    with pytest.raises(SettingError, match=f"no example that the {spelling} spelling could learn from"):
+        builder_of(inputs, align(spelling, tasks={"sequential": 0.0} | tasks))
+
+
 @pytest.mark.parametrize("size", [1, 2, 6, 7, 100, 610])
 def test_subjects_are_gone_through_before_any_comes_again(size: int) -> None:
     for turn in range(3):

@@ -55,6 +55,7 @@ def test_categories_that_most_items_share_tell_nothing(facts: Facts) -> None:
 
 def test_names_are_said_whole_or_not_at_all(facts: Facts) -> None:
     names = ["Red soap", "x" * 20, "y" * 20]
+    assert facts.fitting(names) == names[:2]
     assert facts.spell_names(names).tolist() == facts.spell(f"Red soap, {'x' * 20}").tolist()
 
 
