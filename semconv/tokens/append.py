@@ -23,7 +23,7 @@ from semconv.config import Settings, TokenizeSettings, determining
 from semconv.errors import ArtifactError, SettingError
 from semconv.tokens.collisions import resolve_collisions
 from semconv.tokens.fusion import check_finite
-from semconv.tokens.quality import quality_report, reconstruction_errors
+from semconv.tokens.quality import reconstruction_errors, resolved_figures
 from semconv.tokens.text_encoder import PACKAGED
 from semconv.tokens.tokenizer import DESCRIPTION, QUALITY, TENSORS, ItemTokenizer
 
@@ -99,9 +99,9 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
 
     The quality report counts ``kept``, ``new``, ``returned`` and ``removed`` items, and ``reserved`` ones in all; what
     became of new items on the way from their nearest codes is its ``reassigned``. Its errors are those of the new
-    items that have text, whose vectors are fused from it alone, over their squared distance from the mean of all items'
-    such vectors; null where there are none, or all are the same. Kept codes are not asked, for they were fitted to more
-    than text.
+    items that have text, whose vectors are fused from it alone, over their squared distance from the mean of the
+    catalogue that the tokenizer was fitted on; null where there are none, or all lie there. Kept codes are not asked,
+    for they were fitted to more than text.
 
     Raises `ArtifactError` on text vectors that are not finite, or of another encoder or width than the parent's, and
     when the parent's tokenizer reads no text.
@@ -118,23 +118,25 @@ def append_items(parent: Parent, item_ids: list[str], vectors: ItemVectors, sett
     gone_K = np.ones(len(known_ids), bool)
     gone_K[rows_N[~new_N]] = False
 
-    fused_ND = tokenizer.fusion(tokenizer.text_alone(vectors.text, vectors.has_text))
     new = torch.from_numpy(np.flatnonzero(new_N))
+    told_M = vectors.has_text[new]
+    # Of the new ones alone: each guess searches all references, and a catalogue is large.
+    fused_MD = tokenizer.fusion(tokenizer.text_alone(vectors.text[new], told_M))
     known_KL = torch.from_numpy(known_codes).long()
-    nearest_ML = tokenizer.quantizer.encode(fused_ND[new])
-    coded_ML = resolve_collisions(tokenizer.quantizer, fused_ND[new], nearest_ML, settings.collisions, known_KL)
+    nearest_ML = tokenizer.quantizer.encode(fused_MD)
+    coded_ML = resolve_collisions(tokenizer.quantizer, fused_MD, nearest_ML, settings.collisions, known_KL)
     codes_NL = known_KL[torch.from_numpy(rows_N)]
     nearest_NL = codes_NL[:, : nearest_ML.shape[1]].clone()
     codes_NL[new], nearest_NL[new] = coded_ML, nearest_ML
 
     live = len(tokens.item_ids)
-    told_M = vectors.has_text[new]  # the rest lie all at one point, which says nothing of how codes keep vectors
+    # Those without text lie all at one point, which says nothing of how codes keep vectors.
     told_ML = coded_ML[told_M, : nearest_ML.shape[1]]
-    errors = reconstruction_errors(
-        tokenizer.quantizer, fused_ND[new[told_M]], told_ML, nearest_ML[told_M], fused_ND.mean(dim=0)
-    )
-    quality = quality_report(tokenizer.quantizer, fused_ND, codes_NL, nearest_NL) | errors
-    quality |= {
+    quality = {
+        **resolved_figures(codes_NL, nearest_NL, tokenizer.quantizer.codebooks.shape[1]),
+        **reconstruction_errors(
+            tokenizer.quantizer, fused_MD[told_M], told_ML, nearest_ML[told_M], torch.zeros(fused_MD.shape[1])
+        ),
         "kept": int((~new_N & (rows_N < live)).sum()),
         "new": int(new_N.sum()),
         "returned": int((rows_N >= live).sum()),

@@ -109,15 +109,23 @@ class Fusion:
 
     def __call__(self, modalities: Mapping[str, Modality]) -> torch.Tensor:
         """Fused vectors, float32 (N, F)."""
-        blocks = {name: self.projections[name](modalities[name].vectors) for name in self.weights}
-        fused = []
-        for name, weight in self.weights.items():
-            block_NP = torch.where(modalities[name].has[:, None], blocks[name], 0.0)
+        widths = [self.projections[name].matrix_DP.shape[1] for name in self.weights]
+        items = len(next(iter(modalities.values())).vectors)
+        fused_NF = torch.zeros(items, sum(widths))
+        blocks = dict(zip(self.weights, torch.split(fused_NF, widths, dim=1), strict=True))
+        for name, block_NP in blocks.items():
+            modality = modalities[name]
+            for begin in range(0, items, _BLOCK):
+                rows = slice(begin, begin + _BLOCK)
+                projected = self.projections[name](modality.vectors[rows])
+                block_NP[rows] = torch.where(modality.has[rows, None], projected, 0.0)
+        for name, block_NP in blocks.items():
             for other in self.weights.keys() - {name}:
                 lacking = (~modalities[name].has & modalities[other].has).nonzero().flatten()
                 block_NP[lacking] = guess(blocks[other][lacking], self.references[other], self.references[name])
-            fused.append(block_NP * weight)
-        return torch.cat(fused, dim=1)
+        for name, block_NP in blocks.items():
+            block_NP *= self.weights[name]
+        return fused_NF
 
     def columns(self, factors: Mapping[str, float]) -> torch.Tensor:
         """A factor for each column of the fused vectors, float32 (F): its modality's, or 1 where none is given."""

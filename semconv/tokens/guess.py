@@ -3,7 +3,8 @@
 On Beauty ten neighbours explain .14 of the variance of held-out behaviour (a ridge regression from text: .09), and
 their mean is half as long as what it stands for, so that an item nobody has bought lies inside the cloud of the others.
 
-Legend: N items, R reference items, P and Q widths of the modality known and of the one guessed, K neighbours.
+Legend: N items, R reference items, P and Q widths of the modality known and of the one guessed, K neighbours,
+T of a block's items that have more as near.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ NEIGHBOURS = 10
 REFERENCES = 65_536
 """Items that guesses are made from, at most: they are stored with the tokens."""
 
-_BLOCK_BYTES = 1 << 28
+_BLOCK_BYTES = 1 << 27
+_AS_NEAR = 1e-6
+"""Cosines that differ by no more are the same, but for rounding."""
 
 
 def references(many: int) -> torch.Tensor:
@@ -27,7 +30,11 @@ def references(many: int) -> torch.Tensor:
 
 
 def guess(known_NP: torch.Tensor, references_RP: torch.Tensor, values_RQ: torch.Tensor) -> torch.Tensor:
-    """Mean value of the `NEIGHBOURS` references nearest by cosine, float32 (N, Q); zeros where there are none."""
+    """Mean value of the `NEIGHBOURS` references nearest by cosine, float32 (N, Q); zeros where there are none.
+
+    Those that are as near as the last of them count too, so that of references that are copies in what is known no
+    share is picked by its place. An item of which nothing sets it apart, known at zero, gets the mean of all.
+    """
     many = min(NEIGHBOURS, len(references_RP))
     if not many:
         return torch.zeros(len(known_NP), values_RQ.shape[1])
@@ -35,6 +42,12 @@ def guess(known_NP: torch.Tensor, references_RP: torch.Tensor, values_RQ: torch.
     block = max(_BLOCK_BYTES // (4 * len(references_RP)), 1)
     guessed = [torch.zeros(0, values_RQ.shape[1])]
     for known_BP in torch.split(known_NP, block):
-        nearest_BK = (F.normalize(known_BP, dim=1) @ unit_PR).topk(many, dim=1).indices
-        guessed.append(values_RQ[nearest_BK].mean(dim=1))
+        cosine_BR = F.normalize(known_BP, dim=1) @ unit_PR
+        nearest = cosine_BR.topk(many, dim=1)
+        guess_BQ = values_RQ[nearest.indices].mean(dim=1)
+        near_BR = cosine_BR >= nearest.values[:, -1:] - _AS_NEAR
+        tied_B = near_BR.sum(dim=1) > many
+        near_TR = near_BR[tied_B].float()
+        guess_BQ[tied_B] = near_TR @ values_RQ / near_TR.sum(dim=1, keepdim=True)
+        guessed.append(guess_BQ)
     return torch.cat(guessed)

@@ -21,16 +21,24 @@ def quality_report(
 ) -> dict[str, Any]:
     """The report that is stored with the codes; ``nearest_NL`` are the codes before collisions were resolved.
 
-    Besides `code_figures`: ``error`` the squared reconstruction error over the variance of the vectors, null where they
-    do not differ; ``error_by_level`` that of the first 1, 2, .. L levels of the nearest codes. Of a level that tells
-    collisions apart and stands for nothing (``codes_NL`` one wider than ``nearest_NL``) only `code_figures` speak.
+    Besides `resolved_figures`: ``error`` the squared reconstruction error over the variance of the vectors, null where
+    they do not differ; ``error_by_level`` that of the first 1, 2, .. L levels of the nearest codes. Of a level that
+    tells collisions apart and stands for nothing (``codes_NL`` one wider than ``nearest_NL``) only `code_figures`
+    speak.
     """
     coded_NL = codes_NL[:, : nearest_NL.shape[1]]
     return {
-        **code_figures(codes_NL, quantizer.codebooks.shape[1]),
-        "collision_rate_before": collision_rate(nearest_NL),
-        "reassigned": int((coded_NL != nearest_NL).any(dim=1).sum()),
+        **resolved_figures(codes_NL, nearest_NL, quantizer.codebooks.shape[1]),
         **reconstruction_errors(quantizer, vectors_ND, coded_NL, nearest_NL, vectors_ND.mean(dim=0)),
+    }
+
+
+def resolved_figures(codes_NL: torch.Tensor, nearest_NL: torch.Tensor, codes: int) -> dict[str, Any]:
+    """`code_figures`, ``collision_rate_before`` of the nearest codes, and how many items were ``reassigned`` others."""
+    return {
+        **code_figures(codes_NL, codes),
+        "collision_rate_before": collision_rate(nearest_NL),
+        "reassigned": int((codes_NL[:, : nearest_NL.shape[1]] != nearest_NL).any(dim=1).sum()),
     }
 
 

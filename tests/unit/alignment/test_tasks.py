@@ -189,13 +189,17 @@ def test_long_histories_are_cut_where_the_context_ends_oldest_out(inputs: Inputs
 
 def test_compact_examples_are_words_then_items_and_learn_the_last(inputs: Inputs) -> None:
     builder, plain = builder_of(inputs, align("compact")), PlainText(load_tokenizer(inputs.base.path))
-    lengths = set()
+    lengths, texts = set(), set()
     for number in range(100):
         row = builder.row("textual", number)
         assert row.answer == len(row.items) - 1
-        assert row.words.tolist() == plain(title_of(int(row.items[-1])), 32).tolist()
+        title = title_of(int(row.items[-1]))
+        said = [text for text in (title, f"a fine {title}") if row.words.tolist() == plain(text, 32).tolist()]
+        assert said
+        texts.update(text == title for text in said)
         lengths.add(min(row.answer, 2))
     assert lengths == {0, 1, 2}
+    assert texts == {True, False}
 
 
 def test_compact_models_learn_what_is_answered_with_an_item() -> None:
