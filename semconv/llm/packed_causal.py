@@ -17,7 +17,7 @@ from semconv.artifacts.ragged import Int64
 from semconv.llm.dropout import regularise
 from semconv.llm.openings import LEAST, shared_openings
 from semconv.llm.packed_attention import Stack, Stacks, attend_by_segment
-from semconv.llm.packing import PackedBatch, block_mask, pack
+from semconv.llm.packing import PackedBatch, mask_for, pack
 from semconv.llm.rms_norm import replace_norms
 from semconv.llm.rows import RowGate
 from semconv.llm.sliced_loss import cross_entropy_sum
@@ -129,7 +129,7 @@ class PackedCausal(nn.Module):
         apart = {"stacks": batch.stacked} if self._by_segment else {}
         hidden_RTD = self.model.base_model(
             input_ids=batch.ids_RT,
-            attention_mask=self._mask(batch),
+            attention_mask=mask_for(self.model, batch.segments_RT),
             position_ids=batch.positions_RT,
             use_cache=False,
             **apart,
@@ -155,10 +155,3 @@ class PackedCausal(nn.Module):
         finally:
             self.train(training)
         return bool(torch.isclose(shared, apart, rtol=SAME))
-
-    def _mask(self, batch: TokenBatch) -> torch.Tensor:
-        """Hugging Face's own products (``eager``) add a mask to the scores; its kernels take true or false."""
-        mask = block_mask(batch.segments_RT)
-        if self.model.config._attn_implementation != "eager":
-            return mask
-        return torch.zeros(mask.shape, dtype=self.model.dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
