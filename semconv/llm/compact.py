@@ -30,7 +30,7 @@ from semconv.llm.dropout import regularise
 from semconv.llm.item_encoder import CompactShape, ItemEncoder
 from semconv.llm.load import load_backbone, load_tokenizer
 from semconv.llm.memory import Memory, positions_memory
-from semconv.llm.packing import block_mask
+from semconv.llm.packing import mask_for
 from semconv.llm.probe import require_same_states
 from semconv.llm.prompt_cache import PromptCache, Reading, passes, shared_prompts
 from semconv.llm.protocol import Extended
@@ -74,7 +74,7 @@ class CompactModel(nn.Module):
         """The backbone's last hidden states, (R, T, D)."""
         out = self.backbone(
             inputs_embeds=self._inputs(batch),
-            attention_mask=block_mask(batch.segments_RT),
+            attention_mask=mask_for(self.backbone, batch.segments_RT),
             position_ids=batch.positions_RT,
             use_cache=False,
         )

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from semconv.artifacts.ragged import Int64
 from semconv.llm.dropout import regularise
-from semconv.llm.packing import PackedBatch, block_mask, pack
+from semconv.llm.packing import PackedBatch, mask_for, pack
 from semconv.llm.rows import RowGate
 
 IGNORED = -100
@@ -89,7 +89,7 @@ class PackedCausal(nn.Module):
         """Cross entropy summed over labelled positions, times ``batch.scale``; only those are multiplied out."""
         hidden_RTD = self.model.base_model(
             input_ids=batch.ids_RT,
-            attention_mask=block_mask(batch.segments_RT),
+            attention_mask=mask_for(self.model, batch.segments_RT),
             position_ids=batch.positions_RT,
             use_cache=False,
         ).last_hidden_state

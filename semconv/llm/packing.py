@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -51,3 +51,11 @@ def pack(lengths: Sequence[int], capacity: int) -> tuple[Int64, Int64, int, int]
 def block_mask(segments_RT: torch.Tensor) -> torch.Tensor:
     """Which position may attend to which: same segment, not later; bool (R, 1, T, T), true where it may."""
     return own_past(segments_RT)[:, None]
+
+
+def mask_for(model: Any, segments_RT: torch.Tensor) -> torch.Tensor:
+    """`block_mask` as a Hugging Face model takes it: its own products (``eager``) add it to the scores."""
+    mask = block_mask(segments_RT)
+    if model.config._attn_implementation != "eager":
+        return mask
+    return torch.zeros(mask.shape, dtype=model.dtype, device=mask.device).masked_fill_(~mask, -torch.inf)

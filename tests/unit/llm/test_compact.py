@@ -54,7 +54,10 @@ def backbone(kind: str = "qwen3") -> PreTrainedModel:
         "num_key_value_heads": 1,
         "max_position_embeddings": 64,
     }
-    return LlamaModel(LlamaConfig(**sizes)) if kind == "llama" else Qwen3Model(Qwen3Config(head_dim=8, **sizes))
+    if kind == "llama":
+        return LlamaModel(LlamaConfig(**sizes))
+    attention = "eager" if kind == "eager" else "sdpa"
+    return Qwen3Model(Qwen3Config(head_dim=8, attn_implementation=attention, **sizes))
 
 
 def compact(catalogue: tuple[Int32, ItemVectors], kind: str = "qwen3", **options: float) -> CompactModel:
@@ -113,7 +116,7 @@ def test_start_and_step_give_the_teacher_forced_scores(catalogue: tuple[Int32, I
             assert float(loss) == pytest.approx(-said_mass / LEVELS, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["qwen3", "gpt2"])
+@pytest.mark.parametrize("kind", ["qwen3", "gpt2", "eager"])
 def test_a_packed_batch_costs_what_its_examples_cost_alone(catalogue: tuple[Int32, ItemVectors], kind: str) -> None:
     model = compact(catalogue, kind)
     given = examples()
