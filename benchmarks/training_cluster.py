@@ -38,7 +38,7 @@ WARM = 10
 
 
 def ray_overhead(
-    shape: Shape, source: Path | None, threads: int, *, users: int = 32, steps: int = 60, rounds: int = 2
+    shape: Shape, source: Path | None, threads: int, *, users: int = 32, steps: int = 60, rounds: int = 4
 ) -> dict[str, Any]:
     """``ray_overhead``, the median of the rounds' ratios; ``ray_overhead_cpu``, the same of the training process's
     processor time, which other work on the machine changes less; ``seconds_per_step`` of both. ``users`` a step.
