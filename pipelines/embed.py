@@ -20,9 +20,10 @@ from pipelines.train import fit
 from pipelines.worker import gpus_for
 from semconv.artifacts import Corpus, ItemVectors
 from semconv.behaviour.encoders import ENCODERS, Fitted
-from semconv.behaviour.item_to_item import ItemToItem
+from semconv.behaviour.item_to_item import FIXED_NAME, TUNED_NAME, ItemToItem
 from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.store import Behaviour, load_encoder, read_description
+from semconv.behaviour.tuning import tune
 from semconv.behaviour.vectors import joined
 from semconv.cli import main
 from semconv.config import EmbedSettings, Settings
@@ -88,18 +89,20 @@ def fit_behaviour(config: dict[str, Any]) -> None:
     corpus = Corpus.open(config["corpus"])
     training, valid = corpus.training(), corpus.split("valid")
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    seed, report = config["seed"], config["report"]
+    users = config["tuning_users"]
+    tuned = tune(training, corpus.n_items, valid, users=users, seed=seed, report=report) if users else None
     encoders = []
     for name, chosen in config["encoders"].items():
         kind = ENCODERS[name]
         settings = kind.settings(**chosen)
-        model, curve = kind.fit(
-            training, corpus.n_items, valid, settings, seed=config["seed"], report=config["report"], device=device
-        )
+        model, curve = kind.fit(training, corpus.n_items, valid, settings, seed=seed, report=report, device=device)
         encoders.append(Fitted(model, settings, curve))
     Behaviour.write(
         Path(config["folder"]),
         counts_N=training_counts(training, corpus.n_items),
         item_to_item=ItemToItem.fit(training, corpus.n_items),
+        tuned=tuned,
         encoders=encoders,
     )
 
@@ -114,6 +117,7 @@ def build(work: Work) -> None:
     config = {
         "corpus": str(corpus.path.absolute()),
         "encoders": {name: chosen.model_dump(mode="json") for name, chosen in settings.encoders.items()},
+        "tuning_users": settings.item_to_item.validation_users if settings.item_to_item.tune else 0,
         "seed": work.settings.run.seed,
         "threads": work.settings.ray.threads,
         "folder": str(folder),
@@ -127,18 +131,26 @@ def build(work: Work) -> None:
     )
     known = {"items": corpus.n_items, "with_text": int(has_text.sum()), "with_behaviour": int(has_behaviour.sum())}
     work.count("vectors", **known)
-    reached = {name: read_description(folder, name)["kept"] for name in settings.encoders}
-    work.count("behaviour", items=corpus.n_items, interactions=len(corpus.training().values), valid=reached)
+    reached: dict[str, Any] = {name: read_description(folder, name)["kept"] for name in settings.encoders}
+    work.count("behaviour", items=corpus.n_items, interactions=len(corpus.training().values))
+    if settings.item_to_item.tune:
+        tuned = read_description(folder, TUNED_NAME)
+        work.count("behaviour", **{TUNED_NAME: tuned["settings"]})
+        reached = {FIXED_NAME: tuned["fixed"], TUNED_NAME: tuned["kept"], **reached}
+    work.count("behaviour", valid=reached)
     for name, point in reached.items():
         work.line.say(f"{name} {reached_words(point)}")
     work.line.say(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in known.items()))
 
 
-def reached_words(point: dict[str, Any]) -> str:
-    """What an encoder reached in validation, in words; ``point`` is an `Epoch` as its JSON has it."""
+def reached_words(point: dict[str, Any] | None) -> str:
+    """What a model reached in validation, in words; ``point`` is an `Epoch` or a `Reached` as its JSON has it."""
+    if point is None:
+        return "not tuned, without validation users"
     if point["ndcg_at_10"] is None:
         return f"epoch {point['epoch']} kept, without validation users"
-    return f"recall@10 {point['recall_at_10']:.4f} ndcg@10 {point['ndcg_at_10']:.4f}, valid, epoch {point['epoch']}"
+    words = f"recall@10 {point['recall_at_10']:.4f} ndcg@10 {point['ndcg_at_10']:.4f}, valid"
+    return f"{words}, epoch {point['epoch']}" if "epoch" in point else words
 
 
 STAGE = Stage(
@@ -146,7 +158,7 @@ STAGE = Stage(
     makes=("vectors", "behaviour"),
     needs=(Corpus,),
     reads=("embed",),
-    code=2,
+    code=3,
     build=build,
     raw=lambda settings: local_files("text_model", settings.embed.text_model),
 )

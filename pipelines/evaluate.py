@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,19 @@ from ray.data import ActorPoolStrategy
 from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import Artifact, Corpus, ItemTokens, ItemVectors, Manifest, Ragged, Recommender, Run
+from semconv.artifacts.ragged import Int64
 from semconv.behaviour.store import Behaviour
 from semconv.cli import main
 from semconv.config import Settings, determining
 from semconv.errors import ArtifactError
 from semconv.evaluation.about import describe
+from semconv.evaluation.beyond import Catalogue
 from semconv.evaluation.examples import choose
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.results import measure
+from semconv.evaluation.slices import slice_users
 from semconv.evaluation.tables import text_table
+from semconv.evaluation.truncation import TruncatedGathering, TruncatedRanks, rank_truncated, sample
 from semconv.evaluation.write import write_report
 from semconv.progress import Report
 from semconv.recommend.load import open_rankers
@@ -57,23 +62,45 @@ class RankUsers:
         self._opened: tuple[Ragged, dict[str, Ranker]] | None = None
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.integer]]:
-        """Rankings int32 (B, K) of every system for the users at rows ``id`` of the test split."""
+        """Rankings int32 (B, K) of every system for the users at rows ``id`` of the test split.
+
+        Sampled users are ranked by truncated histories too, in columns of their own.
+        """
         if self._opened is None:
             corpus = Corpus.open(self._run.artifact("corpus"))
             self._opened = corpus.split("test").histories, self._opener(self._run, self._settings)
         histories, rankers = self._opened
-        block = rank_block(rankers, list(histories.take(batch["id"])), max(self._settings.evaluate.at))
+        asked, k = list(histories.take(batch["id"])), max(self._settings.evaluate.at)
+        block = rank_block(rankers, asked, k)
+        if self._settings.evaluate.truncated_users:
+            sampled_B = np.isin(batch["id"], truncated_rows(self._settings, len(histories)))
+            block |= rank_truncated(rankers, asked, sampled_B, k)
         return {"row": batch["id"], **block}
 
 
-def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Report, opener: Opener = open_rankers) -> Rankings:
+class Ranked(NamedTuple):
+    """Rankings of every user, and hit ranks of the sampled ones by truncated histories, if any were asked for."""
+
+    rankings: Rankings
+    truncated: TruncatedRanks | None
+
+
+def truncated_rows(settings: Settings, users: int) -> Int64:
+    """Rows of the test users that are ranked by truncated histories too."""
+    return sample(users, settings.evaluate.truncated_users, settings.run.seed)
+
+
+def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Report, opener: Opener = open_rankers) -> Ranked:
     """Rankings of every test user by every system, on ``evaluate.workers`` actors; each user exactly once."""
     split = corpus.split("test")
     users, size = len(split.users), settings.evaluate.batch_size
     if users == 0:
         raise ArtifactError(f"{corpus.path} has no user to test on", "Use a corpus with longer histories")
     require_cpus("evaluate.workers", settings.evaluate.workers)
-    gathering = Gathering(split, corpus.n_items, max(settings.evaluate.at))
+    k = max(settings.evaluate.at)
+    gathering, truncated = Gathering(split, corpus.n_items, k), None
+    if settings.evaluate.truncated_users:
+        truncated = TruncatedGathering(split, corpus.n_items, k, truncated_rows(settings, users))
     absolute = Run(str(run.path.parent.absolute()), run.path.name)
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / size)).map_batches(
         RankUsers,
@@ -84,9 +111,10 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Report, ope
     )
     report(0, users, "opening the systems")
     for block in blocks.iter_batches(batch_size=None, batch_format="numpy"):
-        gathering.add(block.pop("row"), block)
+        rows = block.pop("row")
+        gathering.add(rows, block if truncated is None else truncated.take(rows, block))
         report(gathering.done, users, f"ranked {gathering.done:,} of {users:,} users")
-    return gathering.finish()
+    return Ranked(gathering.finish(), None if truncated is None else truncated.finish())
 
 
 def stage_seconds(run: Run, artifacts: Iterable[Artifact]) -> dict[str, float]:
@@ -110,15 +138,26 @@ def build(work: Work) -> None:
     started = time.monotonic()
     settings, corpus = work.settings, work.input(Corpus)
     split = corpus.split("test")
-    rankings = rank_users(work.run, settings, corpus, work.line)
+    rankings, truncated = rank_users(work.run, settings, corpus, work.line)
     work.line(len(split.users), len(split.users), "measuring")
+    resamples, seed = settings.evaluate.bootstrap, settings.run.seed
+    catalogue = Catalogue.of(corpus.training().values, work.input(ItemVectors).text.numpy())
     result = measure(
         rankings,
         split.targets,
-        n_items=corpus.n_items,
+        catalogue=catalogue,
         cutoffs=settings.evaluate.at,
-        resamples=settings.evaluate.bootstrap,
-        seed=settings.run.seed,
+        resamples=resamples,
+        seed=seed,
+    )
+    slices = slice_users(
+        result.filtered_ranks,
+        split,
+        catalogue.counts_N,
+        k=result.headline,
+        resamples=resamples,
+        seed=seed,
+        truncated=truncated,
     )
     artifacts = list(work.inputs.values())
     about = describe(
@@ -129,8 +168,8 @@ def build(work: Work) -> None:
         {"evaluate": determining(settings.evaluate)},
         stage_seconds(work.run, artifacts) | {"evaluate": time.monotonic() - started},
     )
-    examples = choose(corpus, split, rankings, settings.evaluate.examples, settings.run.seed)
-    write_report(work.out("report"), result, about, split, examples)
+    examples = choose(corpus, split, rankings, settings.evaluate.examples, seed)
+    write_report(work.out("report"), result, slices, about, split, examples)
     for line in text_table(result):
         work.line.say(line)
     work.count("report", users=result.users, systems=len(result.systems))
@@ -141,7 +180,7 @@ STAGE = Stage(
     makes=("report",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
     reads=("evaluate",),
-    code=1,
+    code=2,
     build=build,
 )
 

@@ -7,7 +7,7 @@ ray job submit --working-dir . -- python -m pipelines.run --config configs/beaut
 
 from __future__ import annotations
 
-from pipelines import align, base, embed, evaluate, examples, ingest, precache, tokenize_items
+from pipelines import align, base, converge, embed, evaluate, examples, ingest, precache, tokenize_items
 from pipelines.stage import run_stages
 from semconv.cli import main
 from semconv.config import Settings
@@ -19,6 +19,7 @@ STAGES = (
     tokenize_items.STAGE,
     examples.STAGE,
     align.STAGE,
+    converge.STAGE,
     evaluate.STAGE,
     precache.STAGE,
 )

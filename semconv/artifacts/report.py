@@ -1,9 +1,10 @@
 """Report: how well every system of a run recommends, for programs and for people.
 
-metrics.json     users, seed, fingerprint, stage_seconds, systems.<name>.<filtered|unfiltered>.metrics and .intervals
+metrics.json     users, seed, fingerprint, stage_seconds, systems.<name>.<filtered|unfiltered>.metrics and .intervals,
+                 significance, slices
 ranks.parquet    one row a test user: user int64 (index in the corpus), target int32, and for every
                  <name>.<filtered|unfiltered> the rank of the target int32, 0 where it was not recommended
-report.md        the table
+report.md        the tables
 index.html       one self-contained page
 """
 

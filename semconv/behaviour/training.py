@@ -74,7 +74,7 @@ def train(
     ``valid`` decides only when to stop and which epoch to keep; without validation users the last epoch is kept.
     """
     random = np.random.default_rng(seed)
-    sample = _sample(valid, settings.validation_users, random)
+    users = sample(valid, settings.validation_users, random)
     total_steps = settings.epochs * trainee.steps
     curve: list[Epoch] = []
     best_ndcg, best_epoch, best_weights = -1.0, 0, copy.deepcopy(trainee.weights.state_dict())
@@ -92,7 +92,7 @@ def train(
                 )
             note = f"{trainee.name} epoch {epoch + 1}, loss {total / (step + 1):.3f}"
             report(epoch * trainee.steps + step + 1, total_steps, note)
-        recall, ndcg = validate(trainee.encoder(), sample)
+        recall, ndcg = validate(trainee.encoder(), users)
         curve.append(Epoch(epoch + 1, total / max(trainee.steps, 1), recall, ndcg))
         if ndcg is None or ndcg > best_ndcg:
             best_ndcg, best_epoch = ndcg or 0.0, epoch
@@ -134,7 +134,7 @@ def validate(model: BehaviourModel, split: Split) -> tuple[float | None, float |
     return hits / len(split.users), gains / len(split.users)
 
 
-def _sample(split: Split, size: int, random: np.random.Generator) -> Split:
+def sample(split: Split, size: int, random: np.random.Generator) -> Split:
     """At most ``size`` users of the split, drawn once."""
     rows = np.sort(random.permutation(len(split.users))[:size])
     return Split(split.users[rows], split.histories.take(rows), split.targets[rows])

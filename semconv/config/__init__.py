@@ -11,6 +11,7 @@ from semconv.config.embed import (
     EmbedSettings,
     EncoderSettings,
     GraphSettings,
+    ItemToItemSettings,
     LightgcnSettings,
     SasrecSettings,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "EmbedSettings",
     "EncoderSettings",
     "GraphSettings",
+    "ItemToItemSettings",
     "LightgcnSettings",
     "Positive",
     "PrecacheSettings",

@@ -57,6 +57,17 @@ class DccfSettings(GraphSettings):
     intent_l2: float = setting(1e-4, "weight of the squared norm of the prototypes", ge=0)
 
 
+class ItemToItemSettings(Section):
+    """The tuned item-to-item counter, beside the fixed one."""
+
+    tune: bool = setting(True, "whether a counter with settings chosen on validation users is fitted as well")
+    validation_users: Positive = setting(10_000, "users of the fixed sample that chooses the settings, at most")
+
+    def idle(self) -> frozenset[str]:
+        """Without tuning nobody validates."""
+        return frozenset() if self.tune else frozenset({"validation_users"})
+
+
 EncoderName = Literal["sasrec", "lightgcn", "dccf"]
 
 
@@ -74,6 +85,7 @@ class EmbedSettings(Section):
         min_length=1,
     )
     also: tuple[EncoderName, ...] = setting((), "behaviour encoders fitted besides, to be evaluated with the rest")
+    item_to_item: ItemToItemSettings = setting(ItemToItemSettings(), "item-to-item counter, tuned on validation")
     sasrec: SasrecSettings = setting(SasrecSettings(), "SASRec, a transformer over sequences")
     lightgcn: LightgcnSettings = setting(LightgcnSettings(), "LightGCN, a linear graph convolution")
     dccf: DccfSettings = setting(DccfSettings(), "DCCF, a graph convolution with latent intents and contrast")

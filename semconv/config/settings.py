@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from semconv.config.align import AlignSettings
 from semconv.config.base import BaseSettings
+from semconv.config.converge import ConvergeSettings
 from semconv.config.corpus import CorpusSettings
 from semconv.config.embed import EmbedSettings
 from semconv.config.evaluate import EvaluateSettings
@@ -26,6 +27,7 @@ class Settings(Section):
     base: BaseSettings = Field(BaseSettings(), description="the LLM before alignment")
     tokenize: TokenizeSettings = Field(TokenizeSettings(), description="items to codes")
     align: AlignSettings = Field(AlignSettings(), description="teaching the LLM the codes")
+    converge: ConvergeSettings = Field(ConvergeSettings(), description="all systems as one ranking")
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="metrics")
     precache: PrecacheSettings = Field(PrecacheSettings(), description="top K of every user")
     serve: ServeSettings = Field(ServeSettings(), description="the HTTP service")

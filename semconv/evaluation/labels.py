@@ -21,8 +21,21 @@ _SYSTEMS: dict[str, tuple[str, Family]] = {
     "converged": ("Converged", "generative"),
     "converged_without_generative": ("Converged without LLM", "collaborative"),
 }
-_METRICS = {"recall": "Recall", "ndcg": "NDCG", "mrr": "MRR", "coverage": "Coverage"}
-_SHORT = {"recall": "R", "ndcg": "N", "mrr": "MRR", "coverage": "Cov"}
+_METRICS = {
+    "recall": "Recall",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
+    "coverage": "Coverage",
+    "gini": "Gini",
+    "novelty": "Novelty",
+    "diversity": "Diversity",
+}
+_SHORT = _METRICS | {"recall": "R", "ndcg": "N"}
+_DIMENSIONS = {
+    "history_length": "by length of the history",
+    "target_popularity": "by training interactions of the item taken next",
+    "truncated": "with histories cut to their last events",
+}
 
 
 def system_label(name: str) -> str:
@@ -45,3 +58,8 @@ def metric_short(metric: str) -> str:
     """``recall@10`` as ``R@10``, for narrow columns."""
     name, _, k = metric.partition("@")
     return f"{_SHORT[name]}@{k}"
+
+
+def dimension_label(dimension: str) -> str:
+    """What slices of users differ in."""
+    return _DIMENSIONS[dimension]

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from semconv.artifacts.ragged import Int32, Int64
-from semconv.recommend.ranker import NO_ITEM
 
 MISS = 0
 """Rank of a target that was not recommended."""
@@ -65,9 +64,3 @@ def weighted(histogram_K: Int64, gains_KM: Float64, users: int) -> Float64:
 def recall_curve(ranks_U: Int32, depth: int) -> Float64:
     """Recall at 1, 2, .. ``depth``: float64 (depth,)."""
     return np.cumsum(histogram(ranks_U, depth)) / len(ranks_U)
-
-
-def coverage(items_UK: Int32, k: int, n_items: int) -> float:
-    """Share of the catalogue that appears in at least one user's top ``k``."""
-    shown = np.unique(items_UK[:, :k])
-    return float(np.count_nonzero(shown != NO_ITEM) / n_items)

@@ -10,20 +10,32 @@ from semconv.evaluation.charts import Dots, Line, bar_chart, dot_chart, line_cha
 from semconv.evaluation.examples import Example
 from semconv.evaluation.html import details, document, facts_table, figure
 from semconv.evaluation.labels import metric_label, system_family, system_label
-from semconv.evaluation.rankings import FILTERS, Filter
+from semconv.evaluation.page_tables import html_table, signed_range
+from semconv.evaluation.rankings import FILTERS
 from semconv.evaluation.results import Result
-from semconv.evaluation.tables import FILTER_WORDS, shown_metrics
+from semconv.evaluation.slices import Slices
+from semconv.evaluation.tables import (
+    FILTER_WORDS,
+    accuracy_metrics,
+    beyond_metrics,
+    significance_table,
+    slice_tables,
+    system_table,
+)
 
 HISTORY_SHOWN = 8
 DASHES = ("", "second", "third", "fourth")
 
 
-def page(result: Result, about: About, examples: Sequence[Example]) -> str:
+def page(result: Result, slices: Slices, about: About, examples: Sequence[Example]) -> str:
     """The whole page. Every text that comes from data is escaped."""
     sections = [
         _head(result, about),
         _systems(result),
+        _significance(result),
         _curves(result),
+        _slices(slices),
+        _beyond(result),
         _training(about),
         _stages(about),
         _users(examples),
@@ -71,7 +83,7 @@ def _lead(result: Result) -> str:
     return (
         f"{asked} <strong>{escape(system_label(lead.first))}</strong> ranks best with seen items removed: "
         f"{metric_label(lead.metric)} {value:.4f}, which is {lead.difference:.4f} above "
-        f"{escape(system_label(lead.second))} (95% interval {_range(lead.low, lead.high)}, "
+        f"{escape(system_label(lead.second))} (95% interval {signed_range(lead.low, lead.high)}, "
         f"{'p' if lead.p < 0.05 else 'not significant, p'}&nbsp;=&nbsp;{lead.p:.3f})."
     )
 
@@ -98,32 +110,48 @@ def _systems(result: Result) -> str:
         )
         for metric in (f"recall@{result.headline}", f"ndcg@{result.headline}")
     )
+    tables = "".join(
+        html_table(system_table(result, kind, accuracy_metrics(result), FILTER_WORDS[kind].capitalize()))
+        for kind in FILTERS
+    )
     return (
         "<h2>How well each system ranks</h2>"
         "<p>Filled marks: items of the user&rsquo;s history are removed before ranking. Rings: they are kept. "
         "Intervals are the middle 95% of bootstrap resamples of the users, the same resamples for every system.</p>"
-        f'<div class="pair">{charts}</div>{"".join(_table(result, kind) for kind in FILTERS)}'
+        f'<div class="pair">{charts}</div>{tables}'
     )
 
 
-def _table(result: Result, kind: Filter) -> str:
-    metrics = shown_metrics(result)
-    head = "".join(f'<th scope="col">{metric_label(metric)}</th>' for metric in metrics)
-    rows = []
-    for name, by_filter in result.systems.items():
-        cells = []
-        for metric in metrics:
-            value = by_filter[kind].metrics[metric]
-            number = f"<b>{value:.4f}</b>" if result.is_best(name, metric, kind) else f"{value:.4f}"
-            interval = by_filter[kind].intervals.get(metric)
-            cells.append(f"<td>{number}{f'<small>{_range(*interval)}</small>' if interval else ''}</td>")
-        rows.append(
-            f'<tr><th scope="row" class="{system_family(name)}">{escape(system_label(name))}</th>{"".join(cells)}</tr>'
-        )
+def _significance(result: Result) -> str:
+    table = significance_table(result)
+    if table is None:
+        return ""
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{FILTER_WORDS[kind]}">'
-        f"<table><caption>{FILTER_WORDS[kind].capitalize()}</caption>"
-        f'<thead><tr><th scope="col">System</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        "<h2>Which differences are real</h2>"
+        "<p>The strongest baseline is the one with the best NDCG, seen items removed. "
+        "Both systems of a row are measured on the same "
+        "resamples of the users. Bold: p &lt; .05, not corrected for the number of rows.</p>" + html_table(table)
+    )
+
+
+def _slices(slices: Slices) -> str:
+    parts = [
+        f"<h3>Users {escape(dimension)}</h3>{''.join(map(html_table, tables))}"
+        for dimension, tables in slice_tables(slices)
+    ]
+    return f"<h2>For whom each system works</h2><p>Seen items removed.</p>{''.join(parts)}"
+
+
+def _beyond(result: Result) -> str:
+    tables = "".join(
+        html_table(system_table(result, kind, beyond_metrics(result), FILTER_WORDS[kind].capitalize()))
+        for kind in FILTERS
+    )
+    return (
+        "<h2>Beyond accuracy</h2>"
+        "<p>Coverage: share of the catalogue that somebody is shown. Gini: how unevenly items are shown, 0 for evenly. "
+        "Novelty: bits of surprise of an item, by its share of training. Diversity: mean cosine distance between the "
+        f"texts of a list&rsquo;s items. None is better for being larger.</p>{tables}"
     )
 
 
@@ -212,14 +240,6 @@ def _run(result: Result, about: About) -> str:
         + details("Settings", [(name, "none" if v is None else str(v)) for name, v in about.settings.items()])
         + details("Versions", list(about.versions.items()))
     )
-
-
-def _range(low: float, high: float) -> str:
-    return f"{_signed(low)} to {_signed(high)}" if low < 0 else f"{low:.4f}&ndash;{high:.4f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:.4f}".replace("-", "&minus;")
 
 
 def _duration(seconds: float) -> str:

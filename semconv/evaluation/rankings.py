@@ -30,13 +30,15 @@ def column(system: str, kind: Filter) -> str:
     return f"{system}.{kind}"
 
 
-def rank_block(rankers: Mapping[str, Ranker], histories: Sequence[Int32], k: int) -> dict[str, Int32]:
+def rank_block(
+    rankers: Mapping[str, Ranker], histories: Sequence[Int32], k: int, kinds: Sequence[Filter] = FILTERS
+) -> dict[str, Int32]:
     """Rankings int32 (B, k) of every system, with the history's items removed and without, by `column`."""
-    block: dict[str, Int32] = {}
-    for name, ranker in rankers.items():
-        block[column(name, "filtered")] = ranker.rank(histories, k, exclude=histories).items
-        block[column(name, "unfiltered")] = ranker.rank(histories, k).items
-    return block
+    return {
+        column(name, kind): ranker.rank(histories, k, exclude=histories if kind == "filtered" else None).items
+        for name, ranker in rankers.items()
+        for kind in kinds
+    }
 
 
 class Gathering:

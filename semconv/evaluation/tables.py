@@ -1,24 +1,104 @@
-"""The result as text: a table for the terminal, and the Markdown report."""
+"""The report's tables, before they become HTML or Markdown; and the one that a terminal shows."""
 
 from __future__ import annotations
 
-from semconv.evaluation.about import About
-from semconv.evaluation.labels import metric_short
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from semconv.evaluation.beyond import BEYOND
+from semconv.evaluation.labels import dimension_label, metric_label, metric_short, system_label
+from semconv.evaluation.paired import Comparison
 from semconv.evaluation.rankings import FILTERS, Filter
 from semconv.evaluation.results import Result
+from semconv.evaluation.slices import Slices
 
 FILTER_WORDS: dict[Filter, str] = {"filtered": "seen items removed", "unfiltered": "seen items kept"}
+NOTHING = "none"
 
 
-def shown_metrics(result: Result) -> list[str]:
-    """Metrics that tables show: Recall and NDCG at every cut-off, then MRR at the deepest and coverage."""
+@dataclass(frozen=True)
+class Cell:
+    """One figure or word as text, with its 95% interval if it has one; ``best`` of its column or not."""
+
+    text: str
+    interval: tuple[float, float] | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, heads of the columns, and a row of cells for each system, by the system's key; all plain text."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+
+
+def accuracy_metrics(result: Result) -> list[str]:
+    """Recall and NDCG at every cut-off, then MRR at the headline; not NDCG@1, which is Recall@1."""
     pairs = [f"{metric}@{k}" for k in result.cutoffs for metric in ("recall", "ndcg")]
-    return [*pairs, f"mrr@{result.cutoffs[-1]}", f"coverage@{result.headline}"]
+    return [*(name for name in pairs if name != "ndcg@1"), f"mrr@{result.headline}"]
+
+
+def beyond_metrics(result: Result) -> list[str]:
+    """What describes the lists, at the headline cut-off."""
+    return [f"{name}@{result.headline}" for name in BEYOND]
+
+
+def system_table(result: Result, kind: Filter, metrics: Sequence[str], title: str) -> Table:
+    """The chosen metrics of every system under one filter."""
+    rows = []
+    for name, by_filter in result.systems.items():
+        scores = by_filter[kind]
+        cells = [
+            Cell(_number(scores.metrics.get(m)), scores.intervals.get(m), result.is_best(name, m, kind))
+            for m in metrics
+        ]
+        rows.append((name, cells))
+    return Table(title, [metric_label(metric) for metric in metrics], rows)
+
+
+def significance_table(result: Result) -> Table | None:
+    """Every system against the best baseline, and what else is compared; None where nothing is."""
+    compared = list(result.significance.values())
+    if not compared:
+        return None
+    head = [word for one in compared[0] for word in (metric_label(one.metric), "p")]
+    rows = [
+        (one[0].first, [Cell(system_label(one[0].second)), *(cell for each in one for cell in _difference(each))])
+        for one in compared
+    ]
+    return Table("Difference to the strongest baseline, paired", ["against", *head], rows)
+
+
+def slice_tables(slices: Slices) -> Iterator[tuple[str, list[Table]]]:
+    """For each thing that users differ in: what it is, and a table a metric, with a column for every slice."""
+    for dimension, parts in slices.by.items():
+        tables = []
+        for metric in (f"recall@{slices.k}", f"ndcg@{slices.k}"):
+            best = [max(values[metric] for values in part.metrics.values()) for part in parts]
+            rows = [
+                (
+                    system,
+                    [
+                        Cell(
+                            _number(part.metrics[system][metric]),
+                            part.intervals[system][metric],
+                            0 < top == part.metrics[system][metric],
+                        )
+                        for part, top in zip(parts, best, strict=True)
+                    ],
+                )
+                for system in (parts[0].metrics if parts else ())
+            ]
+            head = [f"{part.says} ({part.users:,} users)" for part in parts]
+            tables.append(Table(metric_label(metric), head, rows))
+        yield dimension_label(dimension), tables
 
 
 def text_table(result: Result) -> list[str]:
     """Lines of the table as a terminal shows it, one filter after the other."""
-    metrics = shown_metrics(result)
+    metrics = [*accuracy_metrics(result), f"coverage@{result.headline}"]
     width = max(len(name) for name in result.systems)
     lines = []
     for kind in FILTERS:
@@ -30,32 +110,9 @@ def text_table(result: Result) -> list[str]:
     return lines
 
 
-def markdown(result: Result, about: About) -> str:
-    """The Markdown report: what was evaluated, one table a filter with intervals, stage times."""
-    metrics = shown_metrics(result)
-    lines = [
-        f"# Evaluation of `{about.run}`",
-        "",
-        f"{result.users:,} users, {about.counts['items']:,} items, one held-out item a user, "
-        "ranked over the whole catalogue. "
-        "Brackets: 95% intervals by paired bootstrap over users. Bold: best of the column.",
-    ]
-    for kind in FILTERS:
-        lines += ["", f"## {FILTER_WORDS[kind].capitalize()}", ""]
-        lines += [
-            f"| system | {' | '.join(metric_short(metric) for metric in metrics)} |",
-            "|---|" + "---:|" * len(metrics),
-        ]
-        for name, by_filter in result.systems.items():
-            cells = []
-            for metric in metrics:
-                value = f"{by_filter[kind].metrics[metric]:.4f}"
-                best = result.is_best(name, metric, kind)
-                low_high = by_filter[kind].intervals.get(metric)
-                interval = f" [{low_high[0]:.4f}, {low_high[1]:.4f}]" if low_high else ""
-                cells.append((f"**{value}**" if best else value) + interval)
-            lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    lines += ["", "## Stage times", "", "| stage | seconds |", "|---|---:|"]
-    lines += [f"| {stage} | {seconds:.0f} |" for stage, seconds in about.stage_seconds.items()]
-    lines += ["", f"Fingerprint of what was evaluated: `{about.fingerprint}`. Seed {result.seed}.", ""]
-    return "\n".join(lines)
+def _difference(one: Comparison) -> tuple[Cell, Cell]:
+    return Cell(f"{one.difference:+.4f}", (one.low, one.high), one.p < 0.05), Cell(f"{one.p:.4f}")
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4f}"

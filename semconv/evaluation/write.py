@@ -12,15 +12,18 @@ from semconv.artifacts import Split
 from semconv.artifacts.report import MARKDOWN, METRICS, PAGE, RANKS
 from semconv.evaluation.about import About
 from semconv.evaluation.examples import Example
+from semconv.evaluation.markdown import markdown
 from semconv.evaluation.page import page
 from semconv.evaluation.rankings import column
 from semconv.evaluation.results import Result
-from semconv.evaluation.tables import markdown
+from semconv.evaluation.slices import Slices
 
 
-def write_report(folder: Path, result: Result, about: About, split: Split, examples: list[Example]) -> None:
+def write_report(
+    folder: Path, result: Result, slices: Slices, about: About, split: Split, examples: list[Example]
+) -> None:
     """Write the files of a `semconv.artifacts.report.Report` into ``folder``."""
-    contract = result.contract(about.fingerprint, about.stage_seconds)
+    contract = result.contract(about.fingerprint, about.stage_seconds) | {"slices": slices.contract()}
     (folder / METRICS).write_text(json.dumps(contract, indent=2) + "\n", encoding="utf-8")
     ranks = {
         column(name, kind): scores.ranks
@@ -28,5 +31,5 @@ def write_report(folder: Path, result: Result, about: About, split: Split, examp
         for kind, scores in by_filter.items()
     }
     pq.write_table(pa.table({"user": split.users, "target": split.targets, **ranks}), folder / RANKS)
-    (folder / MARKDOWN).write_text(markdown(result, about), encoding="utf-8")
-    (folder / PAGE).write_text(page(result, about, examples), encoding="utf-8")
+    (folder / MARKDOWN).write_text(markdown(result, slices, about), encoding="utf-8")
+    (folder / PAGE).write_text(page(result, slices, about, examples), encoding="utf-8")

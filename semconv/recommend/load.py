@@ -26,6 +26,7 @@ from semconv.recommend.collaborative import CollaborativeRanker
 from semconv.recommend.generative import GenerativeRanker
 from semconv.recommend.random_ranker import RandomRanker
 from semconv.recommend.ranker import Ranker
+from semconv.recommend.text_neighbours import TextNeighbours
 
 Precision = Literal["float32", "bf16"]
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
@@ -64,14 +65,15 @@ def open_generative(
 
 
 def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
-    """Every system of a run by name: random, the collaborative models, and the aligned model.
+    """Every system of a run by name: random, the collaborative models, text neighbours, and the aligned model.
 
     Raises `ArtifactError` as `open_generative` does.
     """
     opened = Opened(run)
     rankers: list[Ranker] = [RandomRanker(opened.corpus.n_items, settings.run.seed)]
     counts_N = opened.behaviour.counts
-    rankers += [CollaborativeRanker(model, counts_N) for model in opened.behaviour.models().values()]
+    models = (*opened.behaviour.models().values(), TextNeighbours(opened.vectors.text, opened.vectors.has_text))
+    rankers += [CollaborativeRanker(model, counts_N) for model in models]
     rankers.append(opened.generative(settings.evaluate.beams, "legal", "float32"))
     return {ranker.name: ranker for ranker in rankers}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,12 +13,15 @@ from pipelines import embed, ingest
 from pipelines.console import StageLine
 from pipelines.stage import run_stages
 from semconv.artifacts import Corpus, ItemVectors, Run
+from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.store import Behaviour
 from semconv.behaviour.vectors import joined
-from semconv.config import Settings
+from semconv.config import ItemToItemSettings, Settings
 from semconv.errors import SemconvError
 from semconv.tokens.text_encoder import TextEncoder, item_texts
+
+UNTUNED = ItemToItemSettings(tune=False)
 
 
 def changed(settings: Settings, root: Path, **embedding: object) -> Settings:
@@ -55,10 +60,23 @@ def test_behaviour_is_that_of_the_fitted_model_and_unknown_without_training(run:
         assert model.scores(list(corpus.split("test").histories)[:3]).shape == (3, corpus.n_items)
 
 
+def test_the_tuned_counter_is_kept_with_its_settings_and_figures(run: Run) -> None:
+    behaviour = Behaviour.open(run.artifact("behaviour"))
+    tuned, counts = behaviour.item_to_item_tuned, behaviour.manifest.counts
+    assert tuned is not None
+    assert counts["item_to_item_tuned"] == asdict(tuned.counting)
+    assert counts["valid"]["item_to_item_tuned"]["ndcg_at_10"] >= counts["valid"]["item_to_item"]["ndcg_at_10"] > 0
+    training = Corpus.open(run.artifact("corpus")).training()
+    again = ItemToItem.fit(training, len(behaviour.counts), tuned.counting)
+    assert np.array_equal(tuned.votes_NN.toarray(), again.votes_NN.toarray())
+
+
 def test_the_chosen_encoders_give_the_vectors_and_every_fitted_one_is_kept_and_told(
     tiny_settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings = changed(tiny_settings, tmp_path, behaviour=("dccf", "sasrec"), also=("lightgcn", "dccf"))
+    settings = changed(
+        tiny_settings, tmp_path, behaviour=("dccf", "sasrec"), also=("lightgcn", "dccf"), item_to_item=UNTUNED
+    )
     run_stages(settings, (ingest.STAGE, embed.STAGE))
     run = Run(settings.run.root, settings.run.name)
     vectors, behaviour = ItemVectors.open(run.artifact("vectors")), Behaviour.open(run.artifact("behaviour"))

@@ -6,18 +6,33 @@ import numpy as np
 import pytest
 import ray
 
-from pipelines.evaluate import rank_users, stage_seconds
+from pipelines.evaluate import rank_users, stage_seconds, truncated_rows
 from pipelines.explain import explain
 from semconv.artifacts import Corpus, Recommender, Report, Run
 from semconv.config import Settings
 from semconv.errors import ArtifactError, ResourceError
 from semconv.evaluation.metrics import hit_ranks
 from semconv.evaluation.rankings import FILTERS, rank_block
+from semconv.evaluation.truncation import KEPT
 from semconv.progress import silent
 from semconv.recommend.load import open_rankers
 from semconv.recommend.ranker import Ranker
 
-SYSTEMS = {"random", "popularity", "item_to_item", "sasrec", "lightgcn", "generative_compact"}
+COLLABORATIVE = {"popularity", "item_to_item", "item_to_item_tuned", "sasrec", "lightgcn"}
+SYSTEMS = {"random", "text_neighbours", "generative_compact"} | COLLABORATIVE
+
+
+def ranks_of_truncated(tiny_run: Run, settings: Settings, corpus: Corpus, keep: int) -> dict[str, list[int]]:
+    """Hit ranks of the sampled users by their last ``keep`` events, asked of the systems themselves."""
+    split = corpus.split("test")
+    rows = truncated_rows(settings, len(split.users))
+    full = [split.histories[int(row)] for row in rows]
+    short = [history[len(history) - keep :] for history in full]
+    k = max(settings.evaluate.at)
+    return {
+        name: hit_ranks(ranker.rank(short, k, exclude=full).items, split.targets[rows]).tolist()
+        for name, ranker in open_rankers(tiny_run, settings).items()
+    }
 
 
 def with_evaluate(settings: Settings, **changes: int) -> Settings:
@@ -26,18 +41,24 @@ def with_evaluate(settings: Settings, **changes: int) -> Settings:
 
 def test_actors_rank_as_the_library_does(tiny_run: Run, tiny_settings: Settings) -> None:
     corpus = Corpus.open(tiny_run.artifact("corpus"))
+    settings = with_evaluate(tiny_settings, batch_size=16, workers=2, truncated_users=20)
     seen: list[tuple[float, float]] = []
 
     def report(done: float, total: float, note: str = "") -> None:
         seen.append((done, total))
 
-    ranked = rank_users(tiny_run, with_evaluate(tiny_settings, batch_size=16, workers=2), corpus, report)
+    ranked = rank_users(tiny_run, settings, corpus, report)
     histories = list(corpus.split("test").histories)
     alone = rank_block(open_rankers(tiny_run, tiny_settings), histories, max(tiny_settings.evaluate.at))
-    assert set(ranked) == SYSTEMS
+    assert set(ranked.rankings) == SYSTEMS
     for system in SYSTEMS:
         for kind in FILTERS:
-            assert np.array_equal(ranked[system][kind], alone[f"{system}.{kind}"])
+            assert np.array_equal(ranked.rankings[system][kind], alone[f"{system}.{kind}"])
+    assert ranked.truncated is not None
+    assert len(ranked.truncated.rows) == 20
+    for keep in KEPT:
+        found = {name: ranks.tolist() for name, ranks in ranked.truncated.by_events[keep].items()}
+        assert found == ranks_of_truncated(tiny_run, settings, corpus, keep)
     assert len(seen) > 2
     assert seen[0] == (0, len(histories))
     assert seen[-1] == (len(histories), len(histories))
@@ -52,8 +73,11 @@ def test_the_report_of_a_run(tiny_run: Run, tiny_settings: Settings) -> None:
     assert list(report.metrics["stage_seconds"]) == stages
     assert min(report.metrics["stage_seconds"].values()) > 0
     rankers = open_rankers(tiny_run, tiny_settings)
-    popular = rankers["popularity"].rank(list(split.histories), 20, exclude=list(split.histories)).items
+    popular = rankers["popularity"].rank(list(split.histories), 50, exclude=list(split.histories)).items
     assert report.ranks["popularity.filtered"].to_numpy().tolist() == hit_ranks(popular, split.targets).tolist()
+    sampled = {part["users"] for part in report.metrics["slices"]["truncated"].values()}
+    assert sampled == {min(len(split.users), tiny_settings.evaluate.truncated_users)}
+    assert "generative_compact_vs_best_baseline" in report.metrics["significance"]
     html = report.page.read_text()
     assert "How the model learned" in html
     assert html.count('<article class="user">') == tiny_settings.evaluate.examples

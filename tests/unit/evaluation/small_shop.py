@@ -46,7 +46,10 @@ def make_corpus(target: Path) -> Corpus:
 
 
 class Stepping:
-    """Recommends the items that follow the history's last one by ``step``, wrapping around; a `Ranker`."""
+    """Recommends the items that follow the history's last one by ``step``, wrapping around; a `Ranker`.
+
+    Item 0 stands for the last one of an empty history.
+    """
 
     def __init__(self, name: str, step: int) -> None:
         self.name = name
@@ -56,7 +59,8 @@ class Stepping:
         items = np.full((len(histories), k), NO_ITEM, np.int32)
         for row, history in enumerate(histories):
             barred = set() if exclude is None else set(exclude[row].tolist())
-            order = [(int(history[-1]) + self.step * n) % N_ITEMS for n in range(1, N_ITEMS + 1)]
+            last = int(history[-1]) if len(history) else 0
+            order = [(last + self.step * n) % N_ITEMS for n in range(1, N_ITEMS + 1)]
             best = [item for item in dict.fromkeys(order) if item not in barred][:k]
             items[row, : len(best)] = best
         return Ranking(items, np.where(items == NO_ITEM, -np.inf, 0.0).astype(np.float32))

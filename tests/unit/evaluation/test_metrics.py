@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from semconv.artifacts import Ragged
-from semconv.evaluation.metrics import coverage, gains, histogram, hit_ranks, metric_names, recall_curve, weighted
+from semconv.evaluation.metrics import gains, histogram, hit_ranks, metric_names, recall_curve, weighted
 
 
 def metrics(items: np.ndarray, targets: np.ndarray, cutoffs: list[int]) -> dict[str, float]:
@@ -52,11 +52,6 @@ def test_against_the_formulas_written_out(data: st.DataObject) -> None:
         assert found[f"ndcg@{k}"] == pytest.approx(np.mean(dcg))
         reciprocal = [sum(gain / (place + 1) for place, gain in enumerate(row)) for row in relevant]
         assert found[f"mrr@{k}"] == pytest.approx(np.mean(reciprocal))
-        assert coverage(items, k, n_items) == pytest.approx(len({i for row in rows for i in row[:k]}) / n_items)
-
-
-def test_a_row_that_is_not_full_covers_no_item_more() -> None:
-    assert coverage(np.array([[0, 1, -1], [1, -1, -1]], np.int32), 3, 4) == 0.5
 
 
 def test_a_cutoff_deeper_than_the_rankings_is_refused() -> None:

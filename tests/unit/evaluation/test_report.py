@@ -14,15 +14,19 @@ from small_shop import HOSTILE, N_ITEMS, N_USERS, Stepping
 
 from semconv.artifacts import Corpus, Report, finish, staging
 from semconv.evaluation.about import About, describe
+from semconv.evaluation.beyond import Catalogue
 from semconv.evaluation.charts import spread, ticks
 from semconv.evaluation.examples import choose
 from semconv.evaluation.metrics import hit_ranks
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.results import Result, measure
+from semconv.evaluation.slices import Slices, slice_users
 from semconv.evaluation.tables import text_table
+from semconv.evaluation.truncation import KEPT, TruncatedGathering, rank_truncated
 from semconv.evaluation.write import write_report
 
-SYSTEMS = {name: Stepping(name, step) for name, step in (("popularity", 1), ("sasrec", 7), ("<b>odd</b>", 11))}
+STEPS = {"popularity": 1, "sasrec": 7, "<b>odd</b>": 11, "converged": 13, "converged_without_generative": 17}
+SYSTEMS = {name: Stepping(name, step) for name, step in STEPS.items()}
 K = 10
 
 
@@ -35,7 +39,22 @@ def rankings(corpus: Corpus) -> Rankings:
 
 def evaluate(corpus: Corpus, rankings: Rankings) -> Result:
     targets = corpus.split("test").targets
-    return measure(rankings, targets, n_items=N_ITEMS, cutoffs=(10, 5, 1), resamples=100, seed=17)
+    return measure(rankings, targets, catalogue=catalogue(corpus), cutoffs=(10, 5, 1), resamples=100, seed=17)
+
+
+def catalogue(corpus: Corpus) -> Catalogue:
+    text = np.random.default_rng(0).normal(size=(N_ITEMS, 4)).astype(np.float32)
+    return Catalogue.of(corpus.training().values, text)
+
+
+def slices_of(corpus: Corpus, result: Result) -> Slices:
+    split, rows = corpus.split("test"), np.arange(0, N_USERS, 2)
+    gathering = TruncatedGathering(split, N_ITEMS, K, rows)
+    everyone = np.arange(N_USERS)
+    gathering.take(everyone, rank_truncated(SYSTEMS, list(split.histories), np.isin(everyone, rows), K))
+    counts = catalogue(corpus).counts_N
+    ranks = result.filtered_ranks
+    return slice_users(ranks, split, counts, k=10, resamples=100, seed=17, truncated=gathering.finish())
 
 
 def about(corpus: Corpus, seconds: float = 2.5) -> About:
@@ -50,7 +69,8 @@ def write(folder: Path, corpus: Corpus, rankings: Rankings, seconds: float = 2.5
     split = corpus.split("test")
     with staging(folder) as target:
         examples = choose(corpus, split, rankings, 10, 17)
-        write_report(target, evaluate(corpus, rankings), about(corpus, seconds), split, examples)
+        result = evaluate(corpus, rankings)
+        write_report(target, result, slices_of(corpus, result), about(corpus, seconds), split, examples)
         finish(target, "report", settings={}, inputs={"corpus": corpus}, counts={}, request="r", seconds=1.0)
     return Report.open(folder)
 
@@ -58,7 +78,8 @@ def write(folder: Path, corpus: Corpus, rankings: Rankings, seconds: float = 2.5
 def test_metrics_follow_the_contract(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
     report = write(tmp_path / "report", corpus, rankings)
     content = report.metrics
-    assert set(content) == {"users", "seed", "fingerprint", "stage_seconds", "systems"}
+    parts = {"users", "seed", "fingerprint", "stage_seconds", "systems", "significance", "slices"}
+    assert set(content) == parts
     assert (content["users"], content["seed"], content["stage_seconds"]) == (N_USERS, 17, {"ingest": 2.5})
     assert content["fingerprint"] == about(corpus).fingerprint
     assert list(content["systems"]) == list(SYSTEMS)
@@ -70,6 +91,47 @@ def test_metrics_follow_the_contract(tmp_path: Path, corpus: Corpus, rankings: R
                     low, high = scores["intervals"][metric]
                     assert 0 <= low <= scores["metrics"][metric] <= high <= 1
                 assert 0 < scores["metrics"][f"coverage@{k}"] <= 1
+                assert {f"gini@{k}", f"novelty@{k}"} <= scores["metrics"].keys()
+            assert {"diversity@5", "diversity@10"} <= scores["metrics"].keys()
+
+
+def test_significance_follows_the_contract(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
+    content = write(tmp_path / "report", corpus, rankings).metrics
+    figures = {name: by["filtered"]["metrics"] for name, by in content["systems"].items()}
+    baselines = [name for name in STEPS if not name.startswith("converged")]
+    best = max(baselines, key=lambda name: figures[name]["ndcg@10"])
+    others = [name for name in STEPS if name != best]
+    names = {f"{name}_vs_best_baseline" for name in others} | {"converged_vs_converged_without_generative"}
+    assert set(content["significance"]) == names
+    for name, found in content["significance"].items():
+        against = "converged_without_generative" if name.endswith("_generative") else best
+        assert (found["metric"], found["baseline"]) == ("ndcg@10", against)
+        assert {key: found[key] for key in ("difference", "low", "high", "p")} == found["all"]["ndcg@10"]
+        system = name.partition("_vs_")[0]
+        for metric, one in found["all"].items():
+            assert one["difference"] == pytest.approx(figures[system][metric] - figures[against][metric])
+            assert one["low"] <= one["difference"] <= one["high"]
+        assert set(found["all"]) == {"ndcg@10", "recall@10"}
+
+
+def test_slices_make_up_the_whole(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
+    content = write(tmp_path / "report", corpus, rankings).metrics
+    slices = content["slices"]
+    for name in STEPS:
+        whole = content["systems"][name]["filtered"]["metrics"]
+        for dimension in ("history_length", "target_popularity"):
+            parts = slices[dimension].values()
+            assert sum(part["users"] for part in parts) == N_USERS
+            for metric in ("recall@10", "ndcg@10"):
+                total = sum(part["users"] * part["systems"][name]["metrics"][metric] for part in parts)
+                assert total / N_USERS == pytest.approx(whole[metric])
+                for part in parts:
+                    low, high = part["systems"][name]["intervals"][metric]
+                    assert low <= part["systems"][name]["metrics"][metric] <= high
+    assert list(slices["truncated"]) == [*map(str, KEPT), "whole"]
+    for part in slices["truncated"].values():
+        assert part["users"] == (N_USERS + 1) // 2
+        assert list(part["systems"]) == list(STEPS)
 
 
 def test_ranks_are_kept_for_later_comparison(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
@@ -138,7 +200,14 @@ def test_the_page_shows_all_its_parts(tmp_path: Path, corpus: Corpus, rankings: 
     assert html.count("<svg") == 2 + 2 + 2 + 1
     value = report.metrics["systems"]["sasrec"]["filtered"]["metrics"]["recall@5"]
     assert f"{value:.4f}" in html
-    assert f"{value:.4f}" in (report.path / "report.md").read_text()
+    text = (report.path / "report.md").read_text()
+    assert f"{value:.4f}" in text
+    part = report.metrics["slices"]["truncated"]["1"]["systems"]["sasrec"]["metrics"]["ndcg@10"]
+    for shown in (html, text):
+        assert f"{part:.4f}" in shown
+        assert "against" in shown
+        assert "Diversity@10" in shown
+        assert "last 2 events (13 users)" in shown
     assert "prefers-color-scheme: dark" in html
 
 

@@ -20,6 +20,7 @@ from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.sasrec import Sasrec
 from semconv.behaviour.store import Behaviour
+from semconv.behaviour.tuning import tune
 from semconv.config import BaseSettings, SasrecSettings
 from semconv.llm.compact import CompactModel, CompactShape
 from semconv.llm.small import small_model, train_tokenizer
@@ -78,6 +79,7 @@ def make_behaviour(run: Run, corpus: Corpus) -> Behaviour:
             folder,
             counts_N=training_counts(corpus.training(), N_ITEMS),
             item_to_item=ItemToItem.fit(corpus.training(), N_ITEMS),
+            tuned=tune(corpus.training(), N_ITEMS, corpus.split("valid"), users=USERS, seed=0),
             encoders=[Fitted(Sasrec(N_ITEMS, settings), settings, curve=[])],
         )
 
