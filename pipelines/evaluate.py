@@ -18,7 +18,7 @@ from ray.data import ActorPoolStrategy
 
 from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, run_stages
-from semconv.artifacts import Artifact, Corpus, ItemTokens, ItemVectors, Manifest, Ragged, Recommender, Run
+from semconv.artifacts import Artifact, Convergence, Corpus, ItemTokens, ItemVectors, Manifest, Ragged, Recommender, Run
 from semconv.artifacts.ragged import Int64
 from semconv.behaviour.store import Behaviour
 from semconv.cli import main
@@ -45,6 +45,7 @@ STAGE_OF = {
     "tokens": "tokenize",
     "examples": "examples",
     "model": "align",
+    "blend": "converge",
 }
 """The stage that makes each kind of artifact whose time the report tells, in the order they run."""
 
@@ -178,8 +179,8 @@ def build(work: Work) -> None:
 STAGE = Stage(
     name="evaluate",
     makes=("report",),
-    needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
-    reads=("evaluate",),
+    needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender, Convergence),
+    reads=("evaluate", "converge"),
     code=2,
     build=build,
 )

@@ -6,6 +6,7 @@ every worker process of a stage that needs no torch would pay seconds for it.
 
 from semconv.artifacts.artifact import Artifact, check_lineage, finish, request_of
 from semconv.artifacts.base_model import BaseModel
+from semconv.artifacts.blend import Convergence
 from semconv.artifacts.corpus import Corpus, Split
 from semconv.artifacts.examples import AlignmentExamples
 from semconv.artifacts.manifest import Manifest, digest, file_digest
@@ -22,6 +23,7 @@ __all__ = [
     "AlignmentExamples",
     "Artifact",
     "BaseModel",
+    "Convergence",
     "Corpus",
     "ItemTokens",
     "ItemVectors",

@@ -1,11 +1,16 @@
 """Convergence: how the evidence of all systems is weighed.
 
-blend.json    ``blends`` by name ("converged", "converged_without_generative"): features, weights; ``validation``: what
-              each reached on validation users that it was not fitted on, what it reaches without each source
-              (``without``), and how many users there were
+blend.json    ``blends`` by name, "converged" and "converged_without_generative": their features and weights;
+              ``validation``: Recall@10 and NDCG@10 of ``users`` validation users, none ranked for by a blend fitted on
+              it: ``converged``, and ``without`` each source; ``candidates_hold_target``: the share of those users
+              whose item was among the candidates at all
 """
 
 from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any
 
 from semconv.artifacts.artifact import Artifact
 
@@ -16,3 +21,13 @@ class Convergence(Artifact):
     """See the module's own text for the layout."""
 
     kind = "blend"
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """The content of ``blend.json``."""
+        return dict(json.loads((self.path / FILE).read_text()))
+
+    @property
+    def blends(self) -> dict[str, dict[str, Any]]:
+        """Each blend by name, as plain JSON values."""
+        return dict(self.description["blends"])

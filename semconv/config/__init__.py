@@ -5,6 +5,7 @@
 
 from semconv.config.align import AlignSettings, TaskSettings
 from semconv.config.base import BaseSettings
+from semconv.config.converge import ConvergeSettings
 from semconv.config.corpus import CorpusSettings, SyntheticSettings
 from semconv.config.embed import (
     DccfSettings,
@@ -25,6 +26,7 @@ from semconv.config.tokenize import RqVaeSettings, TokenizeSettings
 __all__ = [
     "AlignSettings",
     "BaseSettings",
+    "ConvergeSettings",
     "CorpusSettings",
     "DccfSettings",
     "EmbedSettings",

@@ -17,9 +17,9 @@ class RunSettings(Section):
     )
     seed: int = setting(17, "seed of everything random", ge=0)
     force: bool = operational(False, "redo stages that are up to date")
-    until: Literal[
-        "ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate", "precache"
-    ] = operational("precache", "last stage to run")
+    until: Literal["ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate", "precache"] = (
+        operational("precache", "last stage to run")
+    )
 
 
 class RaySettings(Section):

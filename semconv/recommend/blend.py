@@ -5,16 +5,15 @@ B histories, M candidates, F features.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from semconv.artifacts import Convergence
 from semconv.errors import ArtifactError
-from semconv.recommend.evidence import Evidence
+from semconv.recommend.evidence import Evidence, Source
 
 
 class Blend(nn.Module):
@@ -29,8 +28,7 @@ class Blend(nn.Module):
         self.register_buffer("deviation_F", torch.ones(width))
         self.linear = nn.Linear(width, 1, bias=False)
         nn.init.zeros_(self.linear.weight)
-        layers = nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 1)
-        self.network = nn.Sequential(*layers) if hidden else None
+        self.network = _network(width, hidden) if hidden else None
 
     mean_F: torch.Tensor
     deviation_F: torch.Tensor
@@ -64,12 +62,20 @@ class Blend(nn.Module):
         return blend.eval().requires_grad_(False)
 
 
-def read_blend(path: Path, name: str, features: Sequence[str]) -> Blend:
-    """The blend ``name`` of a ``blend.json``; raises `ArtifactError` unless it was fitted on these features."""
-    blend = Blend.of(json.loads(path.read_text())["blends"][name])
-    if blend.features != tuple(features):
+def _network(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, 1)
+    )
+
+
+def read_blend(artifact: Convergence, name: str, sources: Sequence[Source]) -> Blend:
+    """One of the blends; raises `ArtifactError` unless it was fitted on the features of these sources."""
+    blend = Blend.of(artifact.blends[name])
+    features = tuple(feature for source in sources for feature in source.features)
+    if blend.features != features:
         changed = sorted(set(blend.features) ^ set(features)) or ["their order"]
         raise ArtifactError(
-            f"{path} was fitted on other evidence than this run has: {', '.join(changed)}", "Redo the stage converge"
+            f"{artifact.path} was fitted on other evidence than this run has: {', '.join(changed)}",
+            "Redo the stage converge",
         )
     return blend

@@ -7,7 +7,7 @@ teach nothing. U users, M candidates, F features.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from semconv.recommend.blend import Blend
 from semconv.recommend.evidence import Evidence
 from semconv.recommend.ranker import NO_ITEM
 
-BATCH, RATE, DECAY = 128, 5e-3, 1e-2
+BATCH, DECAY = 128, 1e-2
+LINEAR_RATE, NETWORK_RATE = 5e-2, 5e-3
+"""Of the linear part, which is convex and has far to go, and of the network."""
 FOLDS = 5
 CUT = 10
 
@@ -33,14 +35,13 @@ class Lesson:
 
     def of(self, rows: Int64) -> Lesson:
         """Some of the users."""
-        chosen = torch.from_numpy(rows)
-        part = Evidence(self.evidence.items_BM[chosen], self.evidence.features_BMF[chosen])
-        return Lesson(part, self.targets_U[rows], [self.excluded[row] for row in rows])
+        return Lesson(
+            self.evidence.of(torch.from_numpy(rows)), self.targets_U[rows], [self.excluded[row] for row in rows]
+        )
 
-    def without(self, kept: Sequence[int]) -> Lesson:
-        """The same with these features alone; all candidates stay."""
-        part = Evidence(self.evidence.items_BM, self.evidence.features_BMF[:, :, list(kept)])
-        return Lesson(part, self.targets_U, self.excluded)
+    def without(self, source: str) -> Lesson:
+        """The same as if a source were not there."""
+        return replace(self, evidence=self.evidence.without(source))
 
     @property
     def right(self) -> torch.Tensor:
@@ -51,14 +52,15 @@ class Lesson:
 def joined(lessons: Sequence[Lesson]) -> Lesson:
     """Lessons as one."""
     widest = max(lesson.evidence.items_BM.shape[1] for lesson in lessons)
-    return Lesson(
-        Evidence(
-            torch.cat([_widened(lesson.evidence.items_BM, widest, NO_ITEM) for lesson in lessons]),
-            torch.cat([_widened(lesson.evidence.features_BMF, widest, 0.0) for lesson in lessons]),
-        ),
-        np.concatenate([lesson.targets_U for lesson in lessons]),
-        [excluded for lesson in lessons for excluded in lesson.excluded],
+    parts = [lesson.evidence for lesson in lessons]
+    evidence = replace(
+        parts[0],
+        items_BM=torch.cat([_widened(part.items_BM, widest, NO_ITEM) for part in parts]),
+        features_BMF=torch.cat([_widened(part.features_BMF, widest, 0.0) for part in parts]),
+        proposed_BMS=torch.cat([_widened(part.proposed_BMS, widest, False) for part in parts]),
     )
+    targets_U = np.concatenate([lesson.targets_U for lesson in lessons])
+    return Lesson(evidence, targets_U, [excluded for lesson in lessons for excluded in lesson.excluded])
 
 
 def _widened(values: torch.Tensor, width: int, fill: float) -> torch.Tensor:
@@ -66,16 +68,18 @@ def _widened(values: torch.Tensor, width: int, fill: float) -> torch.Tensor:
     return torch.cat([values, values.new_full(missing, fill)], dim=1)
 
 
-def fit_blend(lesson: Lesson, features: Sequence[str], *, hidden: int, epochs: int, seed: int) -> Blend:
-    """A blend of ``features``, those of the lesson's evidence; the same seed gives the same blend on a CPU."""
+def fit_blend(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> Blend:
+    """A blend of the lesson's features; the same seed gives the same blend on a CPU."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        blend = Blend(features, hidden)
+        blend = Blend(lesson.evidence.features, hidden)
         blend.standardise(lesson.evidence)
         right_UM = lesson.right
         taught = right_UM.any(dim=1).nonzero()[:, 0]
         steps = max(1, epochs * -(-len(taught) // BATCH))
-        optimizer = torch.optim.AdamW(blend.parameters(), lr=RATE, weight_decay=DECAY)
+        parts = [{"params": list(blend.linear.parameters()), "lr": LINEAR_RATE}]
+        parts += [{"params": list(blend.network.parameters()), "lr": NETWORK_RATE}] if blend.network else []
+        optimizer = torch.optim.AdamW(parts, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(epochs):
             for rows in torch.split(taught[torch.randperm(len(taught))], BATCH):
@@ -89,13 +93,13 @@ def fit_blend(lesson: Lesson, features: Sequence[str], *, hidden: int, epochs: i
     return blend.eval().requires_grad_(False)
 
 
-def held_out(lesson: Lesson, features: Sequence[str], *, hidden: int, epochs: int, seed: int) -> tuple[float, float]:
+def held_out(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> tuple[float, float]:
     """Recall@10 and NDCG@10, filtered, of users that the blend which ranks for them was not fitted on."""
     users = len(lesson.targets_U)
     fold_U = np.random.default_rng(seed).permutation(users) % FOLDS
     hits, gain = 0, 0.0
     for fold in range(FOLDS):
-        blend = fit_blend(lesson.of(np.flatnonzero(fold_U != fold)), features, hidden=hidden, epochs=epochs, seed=seed)
+        blend = fit_blend(lesson.of(np.flatnonzero(fold_U != fold)), hidden=hidden, epochs=epochs, seed=seed)
         ranks = target_ranks(blend, lesson.of(np.flatnonzero(fold_U == fold)))
         found = ranks[ranks < CUT]
         hits += len(found)

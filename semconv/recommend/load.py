@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from semconv.alignment.prompts import HistoryPrompt
-from semconv.artifacts import Corpus, ItemTokens, ItemVectors, Recommender, Run, check_lineage
+from semconv.artifacts import Convergence, Corpus, ItemTokens, ItemVectors, Recommender, Run, check_lineage
 from semconv.behaviour.store import Behaviour
 from semconv.config import Settings
 from semconv.errors import ArtifactError
@@ -22,10 +22,17 @@ from semconv.llm.protocol import BeamModel
 from semconv.llm.search import Scoring
 from semconv.llm.trie import Trie, catalogue_mark
 from semconv.llm.vocabulary import code_ids
+from semconv.recommend.blend import read_blend
 from semconv.recommend.collaborative import CollaborativeRanker
+from semconv.recommend.converged import ConvergedRanker
+from semconv.recommend.convergence import CONVERGED, GENERATIVE, WITHOUT_GENERATIVE
+from semconv.recommend.evidence import Source, source_name
 from semconv.recommend.generative import GenerativeRanker
+from semconv.recommend.generative_source import GenerativeSource
+from semconv.recommend.plain_sources import FactsSource, HistorySource, PopularitySource
 from semconv.recommend.random_ranker import RandomRanker
 from semconv.recommend.ranker import Ranker
+from semconv.recommend.score_sources import CounterSource, EncoderSource, TextSource
 from semconv.recommend.text_neighbours import TextNeighbours
 
 Precision = Literal["float32", "bf16"]
@@ -43,6 +50,20 @@ class Opened:
         self.tokens = ItemTokens.open(run.artifact("tokens"))
         self.recommender = Recommender.open(run.artifact("model"))
         check_lineage((self.corpus, self.vectors, self.behaviour, self.tokens, self.recommender))
+
+    def sources(self, beams: int) -> list[Source]:
+        """All that knows something of histories and items, the generative model with ``beams`` beams among it."""
+        counts_N, text = self.behaviour.counts, TextNeighbours(self.vectors.text, self.vectors.has_text)
+        counters = (self.behaviour.item_to_item, self.behaviour.item_to_item_tuned)
+        return [
+            GenerativeSource(self.generative(beams, "legal", "float32")),
+            *(EncoderSource(encoder, counts_N) for encoder in self.behaviour.encoders.values()),
+            *(CounterSource(counter, counts_N) for counter in counters if counter is not None),
+            TextSource(text, self.vectors.text, counts_N),
+            FactsSource(self.corpus.items),
+            PopularitySource(counts_N),
+            HistorySource(self.corpus.n_items),
+        ]
 
     def generative(self, beams: int, scoring: Scoring, precision: Precision) -> GenerativeRanker:
         """See `open_generative`."""
@@ -75,7 +96,21 @@ def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
     models = (*opened.behaviour.models().values(), TextNeighbours(opened.vectors.text, opened.vectors.has_text))
     rankers += [CollaborativeRanker(model, counts_N) for model in models]
     rankers.append(opened.generative(settings.evaluate.beams, "legal", "float32"))
+    rankers += _converged(opened, run, settings)
     return {ranker.name: ranker for ranker in rankers}
+
+
+def _converged(opened: Opened, run: Run, settings: Settings) -> list[Ranker]:
+    """The blend of all sources, and that of all but the generative model."""
+    chosen, counts_N = settings.converge, opened.behaviour.counts
+    blends = Convergence.open(run.artifact("blend"))
+    check_lineage((blends, opened.recommender))
+    sources = opened.sources(chosen.beams)
+    traditional = [source for source in sources if source_name(source) != GENERATIVE]
+    return [
+        ConvergedRanker(name, among, read_blend(blends, name, among), counts_N, chosen.candidates)
+        for name, among in ((CONVERGED, sources), (WITHOUT_GENERATIVE, traditional))
+    ]
 
 
 def _beam_model(

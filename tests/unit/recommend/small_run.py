@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from semconv.artifacts import Artifact, Corpus, ItemTokens, ItemVectors, Recommender, Run, finish, staging
+from semconv.artifacts.blend import FILE
 from semconv.artifacts.corpus import ITEMS, SEQUENCES
 from semconv.behaviour.encoders import Fitted
 from semconv.behaviour.item_to_item import ItemToItem
@@ -21,10 +22,14 @@ from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.sasrec import Sasrec
 from semconv.behaviour.store import Behaviour
 from semconv.behaviour.tuning import tune
-from semconv.config import BaseSettings, SasrecSettings
+from semconv.config import BaseSettings, ConvergeSettings, SasrecSettings
 from semconv.llm.compact import CompactModel, CompactShape
 from semconv.llm.small import small_model, train_tokenizer
 from semconv.llm.vocabulary import add_code_tokens
+from semconv.recommend.blend_fitting import Lesson
+from semconv.recommend.convergence import converge
+from semconv.recommend.evidence import gather
+from semconv.recommend.load import Opened
 
 N_ITEMS, USERS, LEVELS, CODES = 40, 12, 3, 4
 
@@ -126,6 +131,18 @@ def make_tokens_model(run: Run, inputs: Mapping[str, Artifact]) -> Recommender:
     return Recommender.open(run.artifact("model"))
 
 
+def make_blend(run: Run) -> None:
+    opened, split = Opened(run), Corpus.open(run.artifact("corpus")).split("valid")
+    histories = list(split.histories)
+    lesson = Lesson(gather(opened.sources(beams=20), histories, 10), split.targets, histories)
+    found = converge(lesson, ConvergeSettings(hidden=4, epochs=1), seed=0)
+
+    def write(folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(found))
+
+    publish(run, "blend", write, {"model": opened.recommender})
+
+
 def make_run(root: Path, seed: int = 0, spelling: str = "compact") -> Run:
     run = Run(str(root), f"{spelling}{seed}")
     corpus = make_corpus(run, seed)
@@ -134,4 +151,5 @@ def make_run(root: Path, seed: int = 0, spelling: str = "compact") -> Run:
     tokens = make_tokens(run, corpus, vectors, seed)
     make_model = make_compact if spelling == "compact" else make_tokens_model
     make_model(run, {"corpus": corpus, "vectors": vectors, "tokens": tokens})
+    make_blend(run)
     return run

@@ -14,13 +14,15 @@ from semconv.recommend.random_ranker import RandomRanker
 from semconv.recommend.ranker import NO_ITEM, Ranker
 
 WITHOUT_LLM = ("random", "popularity", "item_to_item", "item_to_item_tuned", "sasrec", "text_neighbours")
-SYSTEMS = (*WITHOUT_LLM, "generative_compact", "generative_tokens")
+BLENDS = ("converged", "converged_without_generative")
+SYSTEMS = (*WITHOUT_LLM, "generative_compact", *BLENDS, "generative_tokens")
 
 
 @pytest.fixture(scope="module")
 def rankers(small_run: Run, small_token_run: Run) -> dict[str, Ranker]:
     both = [open_rankers(run, Settings()) for run in (small_run, small_token_run)]
-    assert [list(opened) for opened in both] == [[*WITHOUT_LLM, SYSTEMS[-2]], [*WITHOUT_LLM, SYSTEMS[-1]]]
+    spelt = [[*WITHOUT_LLM, name, *BLENDS] for name in ("generative_compact", "generative_tokens")]
+    assert [list(opened) for opened in both] == spelt
     return both[0] | both[1]
 
 
