@@ -48,7 +48,7 @@ class GatherEvidence:
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.generic]]:
         """Evidence of the users at rows ``id`` of the sample, flattened to a row each."""
-        chosen = self._settings.converge
+        chosen = self._settings.recommend
         histories = list(self._asked.histories.take(batch["id"]))
         found = gather(self._opened.sources(chosen.beams), histories, chosen.candidates)
         return {
@@ -88,7 +88,7 @@ def _named(without: dict[str, tuple[float, float]]) -> dict[str, tuple[float, fl
 
 
 def _gathered(work: Work, asked: Split) -> Lesson:
-    sources = Opened(work.run).sources(work.settings.converge.beams)
+    sources = Opened(work.run).sources(work.settings.recommend.beams)
     names = tuple(source_name(source) for source in sources)
     features = tuple(name for source in sources for name in source.features)
     chosen, users = work.settings.converge, len(asked.users)
@@ -126,7 +126,7 @@ STAGE = Stage(
     name="converge",
     makes=("blend",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
-    reads=("converge",),
+    reads=("converge", "recommend"),
     code=1,
     build=build,
 )

@@ -180,7 +180,7 @@ STAGE = Stage(
     name="evaluate",
     makes=("report",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender, Convergence),
-    reads=("evaluate", "converge"),
+    reads=("evaluate", "recommend"),
     code=2,
     build=build,
 )

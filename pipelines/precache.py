@@ -20,16 +20,16 @@ from ray.data import ActorPoolStrategy
 
 from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, run_stages
-from semconv.artifacts import Corpus, ItemTokens, ItemVectors, Recommender, Run, TopKWriter
+from semconv.artifacts import Convergence, Corpus, ItemTokens, ItemVectors, Recommender, Run, TopKWriter
 from semconv.artifacts.topk import users_batch, write_catalogue
 from semconv.behaviour.store import Behaviour
 from semconv.cli import main
-from semconv.config import Settings
-from semconv.recommend.load import open_generative
+from semconv.config import RecommendSettings, Settings
+from semconv.recommend.load import open_recommender
 from semconv.recommend.ranker import Ranker
 
-Opener = Callable[[Run, int], Ranker]
-"""Opens the ranker of a run, given the number of beams."""
+Opener = Callable[[Run, RecommendSettings], Ranker]
+"""Opens what a run recommends."""
 
 
 class RankUsers:
@@ -39,6 +39,7 @@ class RankUsers:
         torch.set_num_threads(settings.ray.threads)
         self._run = run
         self._precache = settings.precache
+        self._recommend = settings.recommend
         self._opener = opener
 
     @cached_property
@@ -47,7 +48,7 @@ class RankUsers:
 
     @cached_property
     def _ranker(self) -> Ranker:
-        return self._opener(self._run, self._precache.beams)
+        return self._opener(self._run, self._recommend)
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> pa.Table:
         """The users with index ``id`` as rows of a snapshot's shard."""
@@ -58,7 +59,7 @@ class RankUsers:
         return pa.Table.from_batches([users_batch(ids, ranking.items, ranking.scores)])
 
 
-def build(work: Work, opener: Opener = open_generative) -> None:
+def build(work: Work, opener: Opener = open_recommender) -> None:
     """Rank every user and write the snapshot; refused unless each user of the corpus is in it exactly once."""
     settings, corpus, folder = work.settings, work.input(Corpus), work.out("topk")
     chosen, users = settings.precache, corpus.n_users
@@ -98,8 +99,8 @@ def _ranked(work: Work, users: int, opener: Opener) -> Iterator[pa.RecordBatch]:
 STAGE = Stage(
     name="precache",
     makes=("topk",),
-    needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
-    reads=("precache",),
+    needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender, Convergence),
+    reads=("precache", "recommend"),
     code=1,
     build=build,
 )

@@ -13,7 +13,7 @@ from typing import Any
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from semconv.recommend.load import open_generative
+from semconv.recommend.load import open_recommender
 from serve.args import Args, open_snapshot
 from serve.gateway import Gateway
 from serve.live import Live, Opener
@@ -29,7 +29,7 @@ def app(args: Mapping[str, Any]) -> Application:
     return application(Args.model_validate(args))
 
 
-def application(args: Args, opener: Opener = open_generative) -> Application:
+def application(args: Args, opener: Opener = open_recommender) -> Application:
     """The ingress with the live model behind it; ``opener`` opens that model in a replica."""
     open_snapshot(args)
     chosen = args.serve

@@ -10,29 +10,30 @@ import torch
 from ray import serve
 
 from semconv.artifacts import Recommender, Run
+from semconv.config import RecommendSettings
 from semconv.recommend.ranker import NO_ITEM, Ranker
 from serve.answers import LiveAnswer
 from serve.args import Args, open_snapshot
 
-Opener = Callable[[Run, int], Ranker]
-"""Opens the ranker of a run, given the number of beams."""
+Opener = Callable[[Run, RecommendSettings], Ranker]
+"""Opens what a run recommends."""
 
 
 @serve.deployment
 class Live:
     """Opens the ranker once; decodes in a thread, so that the replica's own loop keeps taking requests.
 
-    Beams, length and filter are the snapshot's: the same history gets the same list here as there.
+    What recommends, its length and its filter are the snapshot's: the same history gets the same list here as there.
     """
 
     def __init__(self, args: Args, opener: Opener) -> None:
         torch.set_num_threads(args.threads)
         snapshot = open_snapshot(args)
-        precache = snapshot.manifest.settings["precache"]
+        precache, recommend = (snapshot.manifest.settings[section] for section in ("precache", "recommend"))
         self._k = int(precache["k"])
         self._filter_seen = bool(precache["filter_seen"])
         self._model = Recommender.open(args.folders.artifact(Recommender.kind)).fingerprint
-        self._ranker = opener(args.folders, int(precache["beams"]))
+        self._ranker = opener(args.folders, RecommendSettings.model_validate(recommend))
         self._batch.set_max_batch_size(args.serve.live_batch_size)
         self._batch.set_batch_wait_timeout_s(args.serve.live_wait_ms / 1000)
         self._decode([[0]])

@@ -13,7 +13,7 @@ from ray.serve.config import HTTPOptions, ProxyLocation
 from pipelines.cluster import cluster
 from semconv.config import Settings
 from semconv.errors import ResourceError
-from semconv.recommend.load import open_generative
+from semconv.recommend.load import open_recommender
 from serve.app import LOGGING, application
 from serve.args import Args, open_snapshot
 from serve.live import Opener
@@ -22,7 +22,7 @@ NAME = "semconv"
 
 
 @contextmanager
-def service(settings: Settings, opener: Opener = open_generative) -> Iterator[str]:
+def service(settings: Settings, opener: Opener = open_recommender) -> Iterator[str]:
     """The service over the artifacts of these settings' run, for the time of the block; gives its base URL.
 
     A cluster that was started for it ends with it; on any other, Serve itself and other applications are left alone.

@@ -18,6 +18,7 @@ from semconv.config.embed import (
 )
 from semconv.config.leaves import Positive, Section, determining
 from semconv.config.precache import PrecacheSettings
+from semconv.config.recommend import RecommendSettings
 from semconv.config.run import RaySettings, RunSettings
 from semconv.config.serve import ServeSettings
 from semconv.config.settings import Settings
@@ -37,6 +38,7 @@ __all__ = [
     "Positive",
     "PrecacheSettings",
     "RaySettings",
+    "RecommendSettings",
     "RqVaeSettings",
     "RunSettings",
     "SasrecSettings",

@@ -14,6 +14,5 @@ class EvaluateSettings(Section):
         2000, "test users ranked again with only the last 0, 1 and 2 events of their history; 0 leaves that out", ge=0
     )
     examples: int = setting(20, "example users on the report's page", ge=0)
-    beams: Positive = setting(50, "beams of the generative search")
     batch_size: Positive = operational(256, "users per batch")
     workers: Positive = operational(1, "scoring processes")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
-
 from semconv.config.leaves import Positive, Section, operational, setting
 
 
@@ -12,13 +10,6 @@ class PrecacheSettings(Section):
 
     k: Positive = setting(50, "items kept per user")
     filter_seen: bool = setting(True, "leave out items the user already has")
-    beams: Positive = setting(100, "beams of the generative search; at least k")
     shards: Positive = setting(4, "files the snapshot is split into by a hash of the user id")
     batch_size: Positive = operational(256, "users per batch")
     workers: Positive = operational(1, "scoring processes")
-
-    @model_validator(mode="after")
-    def _beams_cover_k(self) -> PrecacheSettings:
-        if self.beams < self.k:
-            raise ValueError(f"precache.beams ({self.beams}) is smaller than precache.k ({self.k})")
-        return self

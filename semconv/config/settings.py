@@ -12,6 +12,7 @@ from semconv.config.embed import EmbedSettings
 from semconv.config.evaluate import EvaluateSettings
 from semconv.config.leaves import Section
 from semconv.config.precache import PrecacheSettings
+from semconv.config.recommend import RecommendSettings
 from semconv.config.run import RaySettings, RunSettings
 from semconv.config.serve import ServeSettings
 from semconv.config.tokenize import TokenizeSettings
@@ -27,6 +28,7 @@ class Settings(Section):
     base: BaseSettings = Field(BaseSettings(), description="the LLM before alignment")
     tokenize: TokenizeSettings = Field(TokenizeSettings(), description="items to codes")
     align: AlignSettings = Field(AlignSettings(), description="teaching the LLM the codes")
+    recommend: RecommendSettings = Field(RecommendSettings(), description="what is recommended, everywhere")
     converge: ConvergeSettings = Field(ConvergeSettings(), description="all systems as one ranking")
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="metrics")
     precache: PrecacheSettings = Field(PrecacheSettings(), description="top K of every user")
@@ -42,5 +44,13 @@ class Settings(Section):
             raise ValueError(
                 f"run.parent and run.name are both '{self.run.name}': tokenize.append makes a new version, "
                 "in a run of its own"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _beams_cover_k(self) -> Settings:
+        if self.recommend.beams < self.precache.k:
+            raise ValueError(
+                f"recommend.beams ({self.recommend.beams}) is smaller than precache.k ({self.precache.k})"
             )
         return self

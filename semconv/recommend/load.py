@@ -13,7 +13,7 @@ import torch
 from semconv.alignment.prompts import HistoryPrompt
 from semconv.artifacts import Convergence, Corpus, ItemTokens, ItemVectors, Recommender, Run, check_lineage
 from semconv.behaviour.store import Behaviour
-from semconv.config import Settings
+from semconv.config import RecommendSettings, Settings
 from semconv.errors import ArtifactError
 from semconv.llm.causal import CausalBeamModel
 from semconv.llm.compact import CompactModel
@@ -85,6 +85,16 @@ def open_generative(
     return Opened(run).generative(beams, scoring, precision)
 
 
+def open_recommender(run: Run, chosen: RecommendSettings) -> Ranker:
+    """What a run recommends: what evaluation calls ``converged``, or the aligned model alone.
+
+    Raises `ArtifactError` as `open_generative` does, and when the blend was fitted on other evidence than there is.
+    """
+    if chosen.system == "generative":
+        return open_generative(run, chosen.beams)
+    return _converged(Opened(run), run, chosen)[0]
+
+
 def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
     """Every system of a run by name: random, the collaborative models, text neighbours, and the aligned model.
 
@@ -95,20 +105,19 @@ def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
     counts_N = opened.behaviour.counts
     models = (*opened.behaviour.models().values(), TextNeighbours(opened.vectors.text, opened.vectors.has_text))
     rankers += [CollaborativeRanker(model, counts_N) for model in models]
-    rankers.append(opened.generative(settings.evaluate.beams, "legal", "float32"))
-    rankers += _converged(opened, run, settings)
+    rankers.append(opened.generative(settings.recommend.beams, "legal", "float32"))
+    rankers += _converged(opened, run, settings.recommend)
     return {ranker.name: ranker for ranker in rankers}
 
 
-def _converged(opened: Opened, run: Run, settings: Settings) -> list[Ranker]:
+def _converged(opened: Opened, run: Run, chosen: RecommendSettings) -> list[ConvergedRanker]:
     """The blend of all sources, and that of all but the generative model."""
-    chosen, counts_N = settings.converge, opened.behaviour.counts
-    blends = Convergence.open(run.artifact("blend"))
-    check_lineage((blends, opened.recommender))
     sources = opened.sources(chosen.beams)
     traditional = [source for source in sources if source_name(source) != GENERATIVE]
+    blends = Convergence.open(run.artifact("blend"))
+    check_lineage((blends, opened.recommender))
     return [
-        ConvergedRanker(name, among, read_blend(blends, name, among), counts_N, chosen.candidates)
+        ConvergedRanker(name, among, read_blend(blends, name, among), opened.behaviour.counts, chosen.candidates)
         for name, among in ((CONVERGED, sources), (WITHOUT_GENERATIVE, traditional))
     ]
 

@@ -21,12 +21,13 @@ from semconv.artifacts import Corpus, Run, TopKSnapshot, finish, staging
 from semconv.artifacts.corpus import ITEMS, SEQUENCES
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import training_counts
-from semconv.config import PrecacheSettings, Settings
+from semconv.config import PrecacheSettings, RecommendSettings, Settings
 from semconv.errors import ArtifactError, ResourceError
 from semconv.recommend.collaborative import CollaborativeRanker
 from semconv.recommend.ranker import NO_ITEM, Ranker
 
 N_ITEMS, USERS, K = 20, 53, 6
+RECOMMEND = RecommendSettings(beams=8)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,21 +57,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def open_counter(run: Run, beams: int) -> Ranker:
+def open_counter(run: Run, chosen: RecommendSettings) -> Ranker:
     """A ranker without a neural network, so that nothing but precache itself is looked at."""
-    assert beams == 8
+    assert chosen == RECOMMEND
     corpus = Corpus.open(run.artifact("corpus"))
     training = corpus.training()
     return CollaborativeRanker(ItemToItem.fit(training, N_ITEMS), training_counts(training, N_ITEMS))
 
 
-def open_nothing(run: Run, beams: int) -> Ranker:
+def open_nothing(run: Run, chosen: RecommendSettings) -> Ranker:
     raise ArtifactError("the model is not there", "Make it")
 
 
 def precache(run: Run, target: Path, opener: object = open_counter, **chosen: object) -> TopKSnapshot:
-    asked = PrecacheSettings.model_validate({"k": K, "beams": 8, "shards": 3, "batch_size": 10, **chosen})
-    settings = Settings(precache=asked)
+    asked = PrecacheSettings.model_validate({"k": K, "shards": 3, "batch_size": 10, **chosen})
+    settings = Settings(precache=asked, recommend=RECOMMEND)
     with staging(target) as folder:
         work = Work(settings, run, "asked", StageLine("precache"), {"corpus": Corpus.open(run.artifact("corpus"))})
         work.folders["topk"] = folder
@@ -94,7 +95,7 @@ def test_every_user_has_the_rankers_own_list_after_all_they_have_done(
     snapshot = precache(run, tmp_path / "topk", filter_seen=filter_seen, workers=2)
     corpus = Corpus.open(run.artifact("corpus"))
     histories: Sequence[np.ndarray] = list(corpus.sequences)
-    ranking = open_counter(run, 8).rank(histories, K, exclude=histories if filter_seen else None)
+    ranking = open_counter(run, RECOMMEND).rank(histories, K, exclude=histories if filter_seen else None)
     assert snapshot.n_users == snapshot.manifest.counts["users"] == USERS
     assert sorted(user for batch in snapshot.users() for user in batch["user_id"].to_pylist()) == sorted(
         corpus.user_ids

@@ -21,6 +21,7 @@ MAKES = {
     "examples": ["examples"],
     "align": ["model"],
     "evaluate": ["report"],
+    "converge": ["blend"],
     "precache": ["topk"],
 }
 

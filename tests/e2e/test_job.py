@@ -18,7 +18,7 @@ from semconv.config import Settings
 from tests.e2e.conftest import REPOSITORY, Command
 from tests.kill import has_checkpoint, kill_when
 
-STAGES = ["ingest", "embed", "base", "tokenize", "examples", "align", "evaluate", "precache"]
+STAGES = ["ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate", "precache"]
 KINDS = ["corpus", "vectors", "behaviour", "base", "tokens", "examples", "model", "report", "topk"]
 
 

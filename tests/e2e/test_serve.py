@@ -18,8 +18,8 @@ from ray import cloudpickle, serve
 
 from semconv.artifacts import Corpus, Run, TopKSnapshot
 from semconv.artifacts.ragged import Int32
-from semconv.config import Settings
-from semconv.recommend.load import open_generative
+from semconv.config import RecommendSettings, Settings
+from semconv.recommend.load import open_recommender
 from semconv.recommend.ranker import Ranker, Ranking
 from serve.app import application
 from serve.args import Args
@@ -42,8 +42,8 @@ class Failing:
         return self._ranker.rank(histories, k, exclude=exclude)
 
 
-def open_failing(run: Run, beams: int) -> Ranker:
-    return Failing(open_generative(run, beams))
+def open_failing(run: Run, chosen: RecommendSettings) -> Ranker:
+    return Failing(open_recommender(run, chosen))
 
 
 def with_serve(settings: Settings, **changed: Any) -> Settings:
@@ -109,7 +109,7 @@ def test_every_known_user_is_answered_with_their_own_list_from_the_cache(
 def test_cache_live_and_the_ranker_itself_give_one_list_for_one_history(
     http: httpx.Client, corpus: Corpus, snapshot: TopKSnapshot, tiny_run: Run, tiny_settings: Settings
 ) -> None:
-    ranker = open_generative(tiny_run, tiny_settings.precache.beams)
+    ranker = open_recommender(tiny_run, tiny_settings.recommend)
     for user in (0, 1, corpus.n_users // 2, corpus.n_users - 1):
         history = corpus.sequences[user]
         ranking = ranker.rank([history], snapshot.k, exclude=[history])

@@ -30,7 +30,7 @@ def test_command_line_lies_over_the_file_and_keeps_its_siblings(tmp_path: Path) 
         (["--k_cor", "1"], ["k_cor", "'corpus.k_core'"]),
         (["--align.learning_rate", "fast"], ["align.learning_rate", "fast"]),
         (["--align.zero_stage", "4"], ["align.zero_stage"]),
-        (["--precache.k", "500"], ["precache.beams"]),
+        (["--precache.k", "500"], ["recommend.beams"]),
         (["--config", "absent.yaml"], ["absent.yaml"]),
     ],
 )

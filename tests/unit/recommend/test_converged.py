@@ -70,7 +70,7 @@ def test_encoders_and_counters_tell_their_scores(opened: Opened, histories: list
     counter: ItemToItem = opened.behaviour.item_to_item
     votes_BN, told = counter.scores(histories), CounterSource(counter, counts_N).read(histories).features(items_BM)
     assert torch.equal(told[..., 3], (votes_BN > 0).float())
-    assert torch.equal(told[..., 0].sort(1, stable=True).indices, votes_BN.sort(1, stable=True).indices)
+    assert torch.equal(told[..., 0].sort(dim=1, stable=True).indices, votes_BN.sort(dim=1, stable=True).indices)
     last_BN = counter.scores([history[-1:] for history in histories])
     assert torch.equal(told[..., 2] > told[..., 2].amin(), last_BN > 0)
 
