@@ -48,9 +48,12 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _beams_cover_k(self) -> Settings:
-        if self.recommend.beams < self.precache.k:
-            raise ValueError(
-                f"recommend.beams ({self.recommend.beams}) is smaller than precache.k ({self.precache.k})"
-            )
+    def _search_covers_what_is_asked(self) -> Settings:
+        """A longer list than was searched for would be another list, not more of the same."""
+        asked = {"precache.k": self.precache.k, "evaluate.at": max(self.evaluate.at)}
+        for name in sorted({"beams", "candidates"} - self.recommend.idle()):
+            searched = getattr(self.recommend, name)
+            for setting, k in asked.items():
+                if searched < k:
+                    raise ValueError(f"recommend.{name} ({searched}) is smaller than {setting} ({k})")
         return self
