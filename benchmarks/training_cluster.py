@@ -13,9 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -35,6 +37,8 @@ from semconv.training.loop import Plan, Trained
 from semconv.training.watch import Unwatched
 
 WARM = 10
+ALIKE = {"RAY_worker_niceness": "0", "CUDA_VISIBLE_DEVICES": ""}
+"""Ray's workers are as nice as any process, and both sides compute on the CPU."""
 
 
 def ray_overhead(
@@ -42,16 +46,18 @@ def ray_overhead(
 ) -> dict[str, Any]:
     """``ray_overhead``, the median of the rounds' ratios; ``ray_overhead_cpu``, the same of the training process's
     processor time, which other work on the machine changes less; ``seconds_per_step`` of both. ``users`` a step.
+    Neither is given a GPU; which of the two goes first changes with every round.
     """
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # as Ray spells it
     taken = []
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, ALIKE):
         folder = Path(scratch)
         Sequences(training_sequences(users * steps, source), shape["vocab_size"]).write(folder / "examples")
         for number in range(rounds):
             config = {"examples": str(folder / "examples"), "shape": shape, "users": users, "threads": threads}
-            bare = _in_one_process(config | {"out": str(folder / f"bare-{number}.json")})
-            taken.append((_on_ray(config | {"out": str(folder / f"ray-{number}.json")}, folder, number), bare))
+            ways = [partial(_on_ray, folder=folder, number=number), _in_one_process]
+            order = (0, 1) if number % 2 else (1, 0)
+            found = {way: ways[way](config | {"out": str(folder / f"{way}-{number}.json")}) for way in order}
+            taken.append((found[0], found[1]))
     overheads, steps_s = (
         [median(mine[which] / theirs[which] for mine, theirs in taken) for which in (0, 1)],
         [median(side[0] for side in sides) for sides in zip(*taken, strict=True)],
@@ -75,8 +81,8 @@ class StepTimes(Unwatched):
 
     def steady(self) -> list[float]:
         """Seconds and processor seconds a step, medians after the first `WARM`."""
-        steps_S2 = np.diff(np.asarray(self._began[WARM:]), axis=0)
-        return [float(seconds) for seconds in np.median(steps_S2, axis=0)]
+        taken = np.diff(np.asarray(self._began[WARM:]), axis=0)
+        return [float(seconds) for seconds in np.median(taken, axis=0)]
 
 
 def job_of(config: dict[str, Any]) -> Job:

@@ -66,7 +66,7 @@ STAGE = Stage(
     makes=("model",),
     needs=(Corpus, ItemVectors, ItemTokens, BaseModel, AlignmentExamples),
     reads=("align",),
-    code=2,
+    code=3,
     build=build,
 )
 STAGES = (examples.STAGE, STAGE)

@@ -45,7 +45,7 @@ STAGE = Stage(
     makes=("base",),
     needs=(Corpus,),
     reads=("base",),
-    code=2,
+    code=3,
     build=build,
     raw=lambda settings: local_files("pretrained", settings.base.model),
 )

@@ -5,7 +5,7 @@ segments of about the same length lie side by side for as long as the attention 
 alone, after the opening that it shares with others, if any; everything else of the model keeps its rows. It is Hugging
 Face's own extension point (`AttentionInterface`).
 
-R rows, T positions, X = R * T places, S slots, U segments of a stack, n positions of its longest, H query heads,
+R rows, T positions, X = R * T places, U segments of a stack, n positions of its longest, H query heads,
 J key heads, G = H / J, d head width.
 """
 
@@ -46,10 +46,14 @@ class Stack(NamedTuple):
 
 @dataclass(frozen=True)
 class Stacks:
-    """Where the places of packed rows lie while they attend: int64, the slot of each, counted along all stacks."""
+    """Where the places of packed rows lie while they attend: int64, the slot of each, counted along all stacks.
+
+    ``mask`` is what the model is given for those rows: a layer that makes another of it attends as it was written.
+    """
 
     slots_X: torch.Tensor
     stacks: tuple[Stack, ...]
+    mask: torch.Tensor | None = None
 
     @classmethod
     def of(cls, segments_RT: Int64, follows: Int64 | None = None) -> Self:
@@ -122,7 +126,7 @@ def _attend(
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of one layer: ``query`` (R, H, T, d), ``key`` and ``value`` (R, J, T, d); the result (R, T, H, d)."""
-    if stacks is None or any(options.get(name) is not None for name in _OTHERS):
+    if stacks is None or attention_mask is not stacks.mask or any(options.get(name) is not None for name in _OTHERS):
         if stacks is not None and stacks.spared:
             raise TypeError("texts that share an opening attend plainly or not at all")
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **options)

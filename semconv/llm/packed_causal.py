@@ -1,12 +1,12 @@
 """A causal LM trained on packed texts: next-token loss where labels ask for it.
 
-R rows, T positions, P positions that are asked for.
+R rows, T positions, P positions that are asked for, D width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import nn
 
 from semconv.artifacts.ragged import Int64
 from semconv.llm.dropout import regularise
-from semconv.llm.openings import LEAST, shared_openings
+from semconv.llm.openings import shared_openings
 from semconv.llm.packed_attention import Stack, Stacks, attend_by_segment
 from semconv.llm.packing import PackedBatch, mask_for, pack
 from semconv.llm.rms_norm import replace_norms
@@ -23,8 +23,6 @@ from semconv.llm.rows import RowGate
 from semconv.llm.sliced_loss import cross_entropy_sum
 
 IGNORED = -100
-SAME = 1e-2
-"""Share of a loss within which two ways to compute it agree, in any precision."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def pack_texts(examples: Sequence[TokenExample], row: int, scale: float = 1.0, *
     """Pack examples into rows of about ``row`` tokens; ``scale`` multiplies the summed loss.
 
     With ``share``, an opening that several texts have in common is a segment of its own, which they go on from; for
-    models that `PackedCausal.may_share` allows it.
+    models that `may_share` allows it.
     """
     openings = shared_openings([e.ids for e in examples], [e.first_asked for e in examples]) if share else []
     begins, follows = np.zeros(len(examples), np.int64), np.zeros(1 + len(openings) + len(examples), np.int64)
@@ -119,39 +117,25 @@ class PackedCausal(nn.Module):
         super().__init__()
         self.model = model
         self.gate: RowGate | None = None
-        self._by_segment = attend_by_segment(model)
+        self.attends_by_segment = attend_by_segment(model)
         replace_norms(model)
         if dropout:
             regularise(model, dropout)
 
     def forward(self, batch: TokenBatch) -> torch.Tensor:
         """Cross entropy summed over labelled positions, times ``batch.scale``; only those are multiplied out."""
-        apart = {"stacks": batch.stacked} if self._by_segment else {}
-        hidden_RTD = self.model.base_model(
-            input_ids=batch.ids_RT,
-            attention_mask=mask_for(self.model, batch.segments_RT),
-            position_ids=batch.positions_RT,
-            use_cache=False,
-            **apart,
-        ).last_hidden_state
-        logits_PV = self.model.get_output_embeddings()(hidden_RTD.flatten(0, 1)[batch.asked_P])
+        logits_PV = self.model.get_output_embeddings()(self.hidden(batch))
         return cross_entropy_sum(logits_PV, batch.labels_RT.flatten()[batch.asked_P], batch.scale)
 
-    @torch.no_grad()
-    def may_share(self) -> bool:
-        """Whether texts that share an opening cost this model what they cost with each its own."""
-        if not self._by_segment:
-            return False
-        longer = np.arange(2 * LEAST, dtype=np.int64) % 3
-        examples = [TokenExample(np.append(longer, last), np.arange(2 * LEAST + 1) > LEAST) for last in (1, 2)]
-        training = self.training
-        self.eval()
-        try:
-            shared, apart = (
-                self(pack_texts(examples, 4 * LEAST, share=share).to(self.model.device)) for share in (True, False)
-            )
-        except TypeError:
-            return False
-        finally:
-            self.train(training)
-        return bool(torch.isclose(shared, apart, rtol=SAME))
+    def hidden(self, batch: TokenBatch) -> torch.Tensor:
+        """What the output projection is given for each labelled position, (P, D)."""
+        mask = mask_for(self.model, batch.segments_RT)
+        hidden_RTD = self.model.base_model(
+            input_ids=batch.ids_RT,
+            attention_mask=mask,
+            position_ids=batch.positions_RT,
+            use_cache=False,
+            **({"stacks": replace(batch.stacked, mask=mask)} if self.attends_by_segment else {}),
+        ).last_hidden_state
+        hidden_PD: torch.Tensor = hidden_RTD.flatten(0, 1)[batch.asked_P]
+        return hidden_PD

@@ -19,7 +19,8 @@ WITHIN = 1e-5
 def replace_norms(model: nn.Module) -> int:
     """Have every RMSNorm of a Hugging Face model computed so; how many there are.
 
-    A module counts as one if it is called so and computes the same, which those that weigh by 1 + w do not.
+    A module counts as one if it is called so and computes the same in the same precision, which those that weigh by
+    1 + w, or multiply before they round, do not.
     """
     replaced = 0
     for module in model.modules():
@@ -35,8 +36,10 @@ def _is_plain(module: Any) -> bool:
     if weight is None or not hasattr(module, "variance_epsilon") or set(module.state_dict()) != {"weight"}:
         return False
     drawn = torch.randn(2, len(weight), generator=torch.Generator().manual_seed(0)).to(weight.device)
-    found = rms_norm(drawn, weight.float(), module.variance_epsilon)
-    return bool((found - module(drawn)).abs().max() <= WITHIN * found.abs().max())
+    found, wanted = rms_norm(drawn, weight, module.variance_epsilon), module(drawn)
+    rounded = drawn.bfloat16()
+    same_type = rms_norm(rounded, weight, module.variance_epsilon).dtype == module(rounded).dtype
+    return same_type and bool((found - wanted).abs().max() <= WITHIN * found.abs().max())
 
 
 def _normalised(module: Any, hidden_states: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Cross entropy over a large vocabulary without float32 logits, or their probabilities, of all positions at once.
 
-P positions, V vocabulary.
+P positions, p of them in a slice, V vocabulary.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import torch
 from torch.autograd.function import once_differentiable
 
 SLICE = 2**20
-"""Logits in float32 at a time: few enough to stay in a processor's cache."""
+"""Logits in float32 at a time on a CPU: few enough to stay in its cache."""
+LARGE_SLICE = 2**28
+"""The same elsewhere, where each slice costs a launch of every kernel: a gibibyte."""
 
 
 def cross_entropy_sum(logits_PV: torch.Tensor, labels_P: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
@@ -28,7 +30,8 @@ def cross_entropy_sum(logits_PV: torch.Tensor, labels_P: torch.Tensor, scale: fl
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits_PV: torch.Tensor, labels_P: torch.Tensor, scale: float) -> torch.Tensor:
-        rows = max(1, SLICE // max(1, logits_PV.shape[1]))
+        size = SLICE if logits_PV.device.type == "cpu" else LARGE_SLICE
+        rows = max(1, size // max(1, logits_PV.shape[1]))
         gradient_PV = torch.empty_like(logits_PV) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float32, device=logits_PV.device)
         for start in range(0, len(labels_P), rows):

@@ -31,6 +31,7 @@ from semconv.llm.item_encoder import CompactShape
 from semconv.llm.load import context_of, load_backbone, load_causal, load_tokenizer
 from semconv.llm.lora import merge_lora
 from semconv.llm.packed_causal import PackedCausal, pack_texts
+from semconv.llm.packed_probe import may_share, require_apart
 from semconv.llm.trie import catalogue_mark
 from semconv.llm.vocabulary import add_code_tokens, code_ids
 from semconv.tokens.contrast import projected_codes
@@ -136,7 +137,9 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         _probe(inputs, settings, seed, folder)
 
     examples = _examples(inputs, settings, seed, token_example)
-    pack = partial(_pack_texts, row=TOKEN_ROW, share=PackedCausal(model).may_share())
+    wrapped = PackedCausal(model)
+    require_apart(wrapped)
+    pack = partial(_pack_texts, row=TOKEN_ROW, share=may_share(wrapped))
     beam_model = partial(
         _causal_beams,
         tokens_LC=torch.from_numpy(ids_LC),

@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
+from semconv.errors import ArtifactError
 from semconv.llm import packed_attention, sliced_loss
 from semconv.llm.packed_attention import Stacks
 from semconv.llm.packed_causal import IGNORED, PackedCausal, TokenBatch, TokenExample, pack_texts
+from semconv.llm.packed_probe import may_share, require_apart
 from semconv.llm.packing import block_mask
 from semconv.llm.rms_norm import replace_norms, rms_norm
 from semconv.llm.sliced_loss import cross_entropy_sum
@@ -107,7 +117,7 @@ def test_an_opening_read_once_teaches_what_it_teaches_before_every_text(
     wanted = loss_and_gradients(stock_loss(stock := qwen().eval(), apart), stock)
     wrapped = PackedCausal(qwen()).eval()
     assert_same(loss_and_gradients(wrapped(shared), wrapped.model), wanted)
-    assert wrapped.may_share()
+    assert may_share(wrapped)
     assert not wrapped.training
 
 
@@ -118,7 +128,9 @@ def test_activations_computed_anew_are_the_same() -> None:
     assert_same(loss_and_gradients(wrapped(batch), wrapped.model), wanted)
 
 
-def test_attention_weights_are_dropped_in_training_alone() -> None:
+@pytest.mark.parametrize("plain", [packed_attention.PLAIN, 10])
+def test_attention_weights_are_dropped_in_training_alone(plain: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed_attention, "PLAIN", plain)
     batch, wrapped = texts(), PackedCausal(qwen(), dropout=0.5)
     for module in wrapped.modules():
         module._forward_hooks.clear()  # leaves the attention's own dropout
@@ -130,8 +142,74 @@ def test_a_model_whose_attention_cannot_be_replaced_keeps_its_own() -> None:
     batch = texts()
     wrapped = PackedCausal(model := qwen(attn_implementation="eager")).eval()
     assert model.config._attn_implementation == "eager"
-    assert not wrapped.may_share()
+    assert not may_share(wrapped)
     assert torch.allclose(wrapped(batch), stock_loss(qwen().eval(), batch), rtol=1e-5)
+
+
+def test_under_autocast_normalised_states_attend_in_bf16() -> None:
+    batch = opened(share=True)
+    wrapped = PackedCausal(qwen()).eval()
+    exact = wrapped(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = wrapped(batch)
+    assert 0 < float((exact - rounded).abs().detach()) < 0.02 * float(exact.detach())
+
+
+def with_scores_changed(change: dict[str, Any]) -> Any:
+    """A model whose layers ask for more than plain attention."""
+    model = qwen()
+    for layer in model.model.layers:
+        layer.self_attn.register_forward_pre_hook(
+            lambda _module, given, named: (given, named | change), with_kwargs=True
+        )
+    return model
+
+
+def test_layers_that_ask_for_more_than_plain_attention_attend_as_they_were_written() -> None:
+    batches = {share: opened(share=share) for share in (True, False)}
+    asking = PackedCausal(with_scores_changed({"softcap": 5.0})).eval()
+    with pytest.raises(ValueError, match="softcap"):
+        asking(batches[False])
+    with pytest.raises(TypeError, match="share an opening"):
+        asking(batches[True])
+    assert not may_share(asking)
+
+
+def test_a_layer_that_makes_a_mask_of_its_own_keeps_it() -> None:
+    batch, model = texts(), qwen().eval()
+    nothing_older = torch.eye(batch.ids_RT.shape[1], dtype=torch.bool)[None, None].expand(len(batch.ids_RT), -1, -1, -1)
+    for layer in model.model.layers:
+        layer.self_attn.register_forward_pre_hook(
+            lambda _module, given, named: (given, named | {"attention_mask": nothing_older}), with_kwargs=True
+        )
+    wanted = stock_loss(model, batch)
+    assert not torch.allclose(wanted, stock_loss(qwen().eval(), batch), rtol=1e-4)
+    wrapped = PackedCausal(model)
+    assert torch.allclose(wrapped(batch), wanted, rtol=1e-5)
+    assert not may_share(wrapped)
+
+
+def test_openings_are_not_shared_where_texts_would_not_see_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert may_share(PackedCausal(qwen(initializer_range=1e-3)))
+    monkeypatch.setattr(packed_attention, "NONE", 0)  # no stack is taken to follow the first
+    assert not may_share(PackedCausal(qwen(initializer_range=1e-3)))
+
+
+def test_a_model_whose_texts_see_each_other_in_a_row_is_refused() -> None:
+    require_apart(PackedCausal(qwen()))
+    require_apart(PackedCausal(gpt2()))
+    config = Lfm2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        layer_types=["conv", "full_attention"],
+        initializer_range=0.2,
+    )
+    with pytest.raises(ArtifactError, match="Lfm2ForCausalLM texts that share a row see each other"):
+        require_apart(PackedCausal(Lfm2ForCausalLM(config)))
 
 
 def test_the_saved_model_knows_nothing_of_it(tmp_path: Path) -> None:
@@ -185,5 +263,11 @@ def test_a_norm_that_weighs_by_one_and_more_is_left_alone() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return rms_norm(x, 1 + self.weight, self.variance_epsilon)
 
-    assert replace_norms(torch.nn.Sequential(ShiftedRMSNorm())) == 0
+    class RoundedRMSNorm(ShiftedRMSNorm):
+        """As `Olmo2RMSNorm`: multiplies in the weight's precision and rounds at the end."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return rms_norm(x.float(), self.weight, self.variance_epsilon).to(x.dtype)
+
+    assert replace_norms(torch.nn.Sequential(ShiftedRMSNorm(), RoundedRMSNorm())) == 0
     assert replace_norms(qwen()) == 2 * 4 + 1

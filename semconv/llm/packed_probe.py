@@ -1,0 +1,81 @@
+"""Whether a causal LM can be trained on packed texts, tried before it is.
+
+A mask and positions of their own keep texts apart in plain attention. Convolutions and recurrent states run across
+them all the same. P positions, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from semconv.errors import ArtifactError
+from semconv.llm.openings import LEAST
+from semconv.llm.packed_causal import PackedCausal, TokenExample, pack_texts
+
+SAME = 1e-5
+"""Relative difference of hidden states in float32: rounding is below 1e-6, what was seen to leak above 1e-4."""
+
+
+@torch.no_grad()
+def require_apart(wrapped: PackedCausal) -> None:
+    """Raise `ArtifactError` where texts in one row come out otherwise than each alone by the stock model."""
+    examples = _examples(learned_from=0)
+    wanted_PD = torch.cat([_alone(wrapped, example) for example in examples])
+    if not _same(_packed(wrapped, examples, share=False), wanted_PD):
+        raise ArtifactError(
+            f"In {type(wrapped.model).__name__} texts that share a row see each other",
+            "Choose a base model with plain attention, such as Qwen3, Llama or GPT-2",
+        )
+
+
+@torch.no_grad()
+def may_share(wrapped: PackedCausal) -> bool:
+    """Whether texts that share an opening come out as they do with each its own."""
+    if not wrapped.attends_by_segment:
+        return False
+    examples = _examples(learned_from=2 * LEAST)
+    try:
+        return _same(*(_packed(wrapped, examples, share=share) for share in (True, False)))
+    except TypeError:
+        return False
+
+
+def _examples(learned_from: int) -> list[TokenExample]:
+    """Two texts of one opening that differ from the first token after it."""
+    opening = np.arange(2 * LEAST, dtype=np.int64) % 3
+    learned = np.arange(len(opening) + 3) > learned_from
+    return [TokenExample(np.append(opening, (last, 0, last)), learned) for last in (1, 2)]
+
+
+def _packed(wrapped: PackedCausal, examples: list[TokenExample], *, share: bool) -> torch.Tensor:
+    """Hidden states (P, D) at the labelled positions, text after text."""
+    with _evaluating(wrapped):
+        return wrapped.hidden(pack_texts(examples, 8 * LEAST, share=share).to(wrapped.model.device))
+
+
+def _alone(wrapped: PackedCausal, example: TokenExample) -> torch.Tensor:
+    """The same of one text, as the model computes it when nothing is asked of it but that."""
+    with _evaluating(wrapped):
+        ids_1T = torch.from_numpy(example.ids)[None].to(wrapped.model.device)
+        hidden_TD = wrapped.model.base_model(input_ids=ids_1T, use_cache=False).last_hidden_state[0]
+    asked_PD: torch.Tensor = hidden_TD[np.flatnonzero(example.learned[1:])]
+    return asked_PD
+
+
+@contextmanager
+def _evaluating(wrapped: PackedCausal) -> Iterator[None]:
+    """Without dropout; afterwards as it was."""
+    training = wrapped.training
+    wrapped.eval()
+    try:
+        yield
+    finally:
+        wrapped.train(training)
+
+
+def _same(found_PD: torch.Tensor, wanted_PD: torch.Tensor) -> bool:
+    return bool((found_PD - wanted_PD).norm() <= SAME * wanted_PD.norm())
