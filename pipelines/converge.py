@@ -109,9 +109,9 @@ def _gathered(work: Work, asked: Split) -> Lesson:
         evidence = Evidence(
             names,
             features,
-            torch.from_numpy(block["items"]),
-            torch.from_numpy(block["features"]).unflatten(1, (-1, len(features))),
-            torch.from_numpy(block["proposed"]).unflatten(1, (-1, len(names))),
+            torch.tensor(block["items"]),
+            torch.tensor(block["features"]).unflatten(1, (-1, len(features))),
+            torch.tensor(block["proposed"]).unflatten(1, (-1, len(names))),
         )
         histories = list(asked.histories.take(rows))
         lessons[int(rows[0])] = Lesson(evidence, asked.targets[rows], histories)

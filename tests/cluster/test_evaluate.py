@@ -19,7 +19,8 @@ from semconv.recommend.load import open_rankers
 from semconv.recommend.ranker import Ranker
 
 COLLABORATIVE = {"popularity", "item_to_item", "item_to_item_tuned", "sasrec", "lightgcn"}
-SYSTEMS = {"random", "text_neighbours", "generative_compact"} | COLLABORATIVE
+CONVERGED = {"converged", "converged_without_generative"}
+SYSTEMS = {"random", "text_neighbours", "generative_compact"} | COLLABORATIVE | CONVERGED
 
 
 def ranks_of_truncated(tiny_run: Run, settings: Settings, corpus: Corpus, keep: int) -> dict[str, list[int]]:
@@ -69,7 +70,7 @@ def test_the_report_of_a_run(tiny_run: Run, tiny_settings: Settings) -> None:
     split = corpus.split("test")
     assert set(report.metrics["systems"]) == SYSTEMS
     assert report.metrics["users"] == len(split.users) == report.manifest.counts["users"]
-    stages = ["ingest", "embed", "base", "tokenize", "examples", "align", "evaluate"]
+    stages = ["ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate"]
     assert list(report.metrics["stage_seconds"]) == stages
     assert min(report.metrics["stage_seconds"].values()) > 0
     rankers = open_rankers(tiny_run, tiny_settings)
