@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from semconv.artifacts import Corpus, ItemTokens, finish, staging
+from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, check_lineage, finish, staging
 from semconv.artifacts.tokens import CODES, write_codes
 from semconv.config import AlignSettings
 from semconv.evaluation.metrics import Float64, hit_ranks
@@ -28,6 +28,14 @@ Answer = TypeVar("Answer")
 
 AT, BEAMS, BLOCK = 10, 50, 250
 SETTINGS = AlignSettings(spelling="compact", engine="plain")
+
+
+def open_run(path: Path) -> Inputs:
+    """A run's artifacts from corpus to tokens. Raises `ArtifactError` when they do not belong together."""
+    corpus, vectors = Corpus.open(path / "corpus"), ItemVectors.open(path / "vectors")
+    base, tokens = BaseModel.open(path / "base"), ItemTokens.open(path / "tokens")
+    check_lineage([corpus, vectors, base, tokens])
+    return Inputs(corpus, vectors, tokens, base)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.compact_training import SETTINGS
+from benchmarks.compact_training import SETTINGS, open_run
 from benchmarks.harness import command
-from benchmarks.tokens import SEED, open_run
+from benchmarks.tokens import SEED
 from semconv.alignment.registry import FAMILIES, tasks_of
 from semconv.config import AlignSettings, TaskSettings
 from semconv.errors import SettingError

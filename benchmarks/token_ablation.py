@@ -29,9 +29,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.compact_training import SETTINGS, Course, as_tokens, compact_figures, compact_gains, trained
+from benchmarks.compact_training import (
+    SETTINGS,
+    Course,
+    as_tokens,
+    compact_figures,
+    compact_gains,
+    open_run,
+    trained,
+)
 from benchmarks.harness import command
-from benchmarks.tokens import SEED, figures, open_run, yardstick_of
+from benchmarks.tokens import SEED, figures, yardstick_of
 from semconv.artifacts import ItemVectors, finish, staging
 from semconv.config import TaskSettings, TokenizeSettings
 from semconv.errors import SettingError

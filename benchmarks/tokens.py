@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,12 @@ from typing import Any
 import torch
 
 from benchmarks.cold_items import cold_first_code
-from benchmarks.compact_training import Course, compact_figures, compact_gains
+from benchmarks.compact_training import Course, compact_figures, open_run
 from benchmarks.harness import command
 from benchmarks.pure_svd import pure_svd
 from benchmarks.token_scale import scale
-from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, check_lineage
+from benchmarks.trainings import gains_by_index
+from semconv.artifacts import ItemTokens
 from semconv.config import TokenizeSettings
 from semconv.errors import SettingError
 from semconv.evaluation.index_write import write_index_reports
@@ -45,8 +45,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, nargs="*", default=[], metavar="FILE.csv.gz", help="indexes to compare")
     parser.add_argument("--codes", type=int, help="codes a level of those indexes, if not as many as the run's")
     parser.add_argument("--report", type=Path, metavar="DIR", help="folder for the quality report")
-    parser.add_argument("--steps", type=int, default=2000, help="training steps of the compact model; 0 trains none")
-    parser.add_argument("--seeds", type=int, default=2, help="how often it is trained on each index")
+    parser.add_argument("--steps", type=int, default=1000, help="training steps of the compact model; 0 trains none")
+    parser.add_argument("--seeds", type=int, default=3, help="how often it is trained on each index")
+    parser.add_argument("--workers", type=int, default=2, help="trainings at a time, each on one thread")
     parser.add_argument("--users", type=int, default=5000, help="validation users that it is asked about, at most")
     parser.add_argument("--items", type=int, help="synthetic items of the largest size")
 
@@ -84,22 +85,13 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
         users=min(options.users, 500) if options.quick else options.users,
     )
     if course.steps:
-        with tempfile.TemporaryDirectory() as folder:
-            gains = {index.name: compact_gains(index, inputs, course, Path(folder)) for index in indexes}
+        gains = gains_by_index(indexes, options.run, course, options.workers)
         for name, gains_SU in gains.items():
             results[name] |= compact_figures(gains_SU, gains[OURS])
     if options.report:
         options.report.mkdir(parents=True, exist_ok=True)
         write_index_reports(options.report, f"Item codes of {options.run.resolve().name}", reports)
     return results
-
-
-def open_run(path: Path) -> Inputs:
-    """A run's artifacts from corpus to tokens. Raises `ArtifactError` when they do not belong together."""
-    corpus, vectors = Corpus.open(path / "corpus"), ItemVectors.open(path / "vectors")
-    base, tokens = BaseModel.open(path / "base"), ItemTokens.open(path / "tokens")
-    check_lineage([corpus, vectors, base, tokens])
-    return Inputs(corpus, vectors, tokens, base)
 
 
 def yardstick_of(inputs: Inputs) -> Yardstick:

@@ -6,6 +6,7 @@ a catalogue other than those it was trained on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -32,6 +33,7 @@ from semconv.recommend.generative_source import GenerativeSource
 from semconv.recommend.plain_sources import FactsSource, HistorySource, PopularitySource
 from semconv.recommend.random_ranker import RandomRanker
 from semconv.recommend.ranker import Ranker
+from semconv.recommend.remembered import Remembered
 from semconv.recommend.score_sources import CounterSource, EncoderSource, TextSource
 from semconv.recommend.text_neighbours import TextNeighbours
 
@@ -92,7 +94,8 @@ def open_recommender(run: Run, chosen: RecommendSettings) -> Ranker:
     """
     if chosen.system == "generative":
         return open_generative(run, chosen.beams)
-    return _converged(Opened(run), run, chosen)[0]
+    opened = Opened(run)
+    return _converged(opened, opened.sources(chosen.beams), run, chosen)[0]
 
 
 def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
@@ -106,13 +109,15 @@ def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
     models = (*opened.behaviour.models().values(), TextNeighbours(opened.vectors.text, opened.vectors.has_text))
     rankers += [CollaborativeRanker(model, counts_N) for model in models]
     rankers.append(opened.generative(settings.recommend.beams, "legal", "float32"))
-    rankers += _converged(opened, run, settings.recommend)
+    sources: list[Source] = [Remembered(source) for source in opened.sources(settings.recommend.beams)]
+    rankers += _converged(opened, sources, run, settings.recommend)
     return {ranker.name: ranker for ranker in rankers}
 
 
-def _converged(opened: Opened, run: Run, chosen: RecommendSettings) -> list[ConvergedRanker]:
+def _converged(
+    opened: Opened, sources: Sequence[Source], run: Run, chosen: RecommendSettings
+) -> list[ConvergedRanker]:
     """The blend of all sources, and that of all but the generative model."""
-    sources = opened.sources(chosen.beams)
     traditional = [source for source in sources if source_name(source) != GENERATIVE]
     blends = Convergence.open(run.artifact("blend"))
     check_lineage((blends, opened.recommender))

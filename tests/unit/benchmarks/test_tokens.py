@@ -103,7 +103,16 @@ def index(folder: Path, name: str, seed: int) -> Path:
 
 
 def options(run: Path, indexes: list[Path], **others: object) -> argparse.Namespace:
-    chosen = {"steps": 3, "seeds": 2, "users": 30, "quick": False, "report": None, "codes": None, **others}
+    chosen = {
+        "steps": 3,
+        "seeds": 2,
+        "users": 30,
+        "workers": 1,
+        "quick": False,
+        "report": None,
+        "codes": None,
+        **others,
+    }
     return argparse.Namespace(run=run, index=indexes, **chosen)
 
 

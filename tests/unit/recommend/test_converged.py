@@ -18,6 +18,7 @@ from semconv.recommend.evidence import Evidence, gather, source_name
 from semconv.recommend.load import Opened
 from semconv.recommend.plain_sources import FactsSource, HistorySource
 from semconv.recommend.ranker import NO_ITEM
+from semconv.recommend.remembered import Remembered
 from semconv.recommend.score_sources import CounterSource, EncoderSource
 
 K = 6
@@ -181,3 +182,14 @@ def test_a_blend_of_other_evidence_is_refused(small_run: Run, opened: Opened) ->
     with pytest.raises(ArtifactError, match=r"other evidence.*text_neighbours\.last") as caught:
         read_blend(blends, "converged", [source for source in sources if source_name(source) != "text_neighbours"])
     assert "converge" in caught.value.remedy
+
+
+def test_a_remembered_reading_is_of_the_same_histories_only(opened: Opened, histories: list[Any]) -> None:
+    """Rankings that take turns look once; an equal history in another array is looked at anew."""
+    source = Remembered(opened.sources(beams=20)[0])
+    first = source.read(histories)
+    assert source.read(list(histories)) is first
+    assert source.read(histories[:-1]) is not first
+    again = source.read([history.copy() for history in histories])
+    assert again is not first
+    assert np.array_equal(again.best(K, histories), first.best(K, histories))
