@@ -6,6 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 CONSTRAINTS := constraints/cpu.txt
 CONFIG ?= configs/demo.yaml
 UNIT_WORKERS ?= 2
+CLUSTER_WORKERS ?= 2
 
 # Compiled DeepSpeed pieces stay in the venv; no model hub is asked for anything; Ray's token lives in memory only.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch_extensions
@@ -68,7 +69,7 @@ reference: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/unit -m data
 
 cluster: $(VENV)/.ready-dev
-	$(PY) -m pytest tests/cluster
+	$(PY) -m pytest tests/cluster -n $(CLUSTER_WORKERS) --dist loadfile
 
 e2e: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/e2e

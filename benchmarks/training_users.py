@@ -19,7 +19,7 @@ from semconv.alignment.batches import Batches
 from semconv.alignment.mixture import SEQUENTIAL, Mixture, Pools
 from semconv.alignment.prompts import history_opening, item_tokens
 from semconv.alignment.sequences import Windows, windows
-from semconv.alignment.spelling import TokenSpelling, token_example
+from semconv.alignment.spelling import TokenSpelling, token_example, token_size
 from semconv.alignment.templates import read_templates
 from semconv.artifacts import AlignmentExamples, finish
 from semconv.artifacts.examples import SHARD, ExampleRow, write_description, write_shard
@@ -88,7 +88,8 @@ class Sequences:
 def batches_of(pools: Pools, batch_size: int, *, share: bool = True) -> Batches[TokenExample]:
     """Batches as an alignment in tokens has them, on one rank; without ``share`` every text has its own opening."""
     pack: Callable[..., object] = partial(_packed, share=share)
-    return Batches(Mixture(pools, dict(pools.sizes), SEED, token_example), pack, batch_size=batch_size, seed=SEED)
+    mixture = Mixture(pools, dict(pools.sizes), SEED, token_example, token_size)
+    return Batches(mixture, pack, batch_size=batch_size, seed=SEED)
 
 
 def _packed(examples: list[TokenExample], scale: float, share: bool) -> object:

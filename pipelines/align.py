@@ -18,7 +18,7 @@ from semconv.cli import main
 from semconv.config import Settings
 from semconv.training.align import Inputs, alignment
 from semconv.training.probes import probe_table
-from semconv.training.record import Record
+from semconv.training.record import Record, warnings_of
 from semconv.training.tracking import require_tracking
 
 
@@ -39,7 +39,7 @@ def build(work: Work) -> None:
         max_failures=settings.align.max_failures,
         logs=logs,
     )
-    for line in probe_table(work.out("model")):
+    for line in [*warnings_of(logs), *probe_table(work.out("model"))]:
         work.line.say(line)
 
 

@@ -26,6 +26,7 @@ from semconv.config import Settings, determining
 from semconv.errors import ArtifactError
 from semconv.evaluation.about import describe
 from semconv.evaluation.beyond import Catalogue
+from semconv.evaluation.code_map import code_map
 from semconv.evaluation.examples import choose
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.results import measure
@@ -170,7 +171,8 @@ def build(work: Work) -> None:
         stage_seconds(work.run, artifacts) | {"evaluate": time.monotonic() - started},
     )
     examples = choose(corpus, split, rankings, settings.evaluate.examples, seed)
-    write_report(work.out("report"), result, slices, about, split, examples)
+    codes = code_map(work.input(ItemTokens), work.input(ItemVectors), seed)
+    write_report(work.out("report"), result, slices, about, split=split, examples=examples, codes=codes)
     for line in text_table(result):
         work.line.say(line)
     work.count("report", users=result.users, systems=len(result.systems))
@@ -180,8 +182,8 @@ STAGE = Stage(
     name="evaluate",
     makes=("report",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender, Convergence),
-    reads=("evaluate", "recommend"),
-    code=2,
+    reads=("evaluate", "recommend.beams", "recommend.candidates"),
+    code=3,
     build=build,
 )
 

@@ -116,7 +116,7 @@ STAGE = Stage(
     makes=("examples",),
     needs=KINDS,
     reads=("align.spelling", "align.max_history", "align.tasks"),
-    code=1,
+    code=2,
     build=build,
     raw=templates_of,
 )

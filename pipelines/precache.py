@@ -27,6 +27,7 @@ from semconv.cli import main
 from semconv.config import RecommendSettings, Settings
 from semconv.recommend.load import open_recommender
 from semconv.recommend.ranker import Ranker
+from semconv.recommend.rules import Rules
 
 Opener = Callable[[Run, RecommendSettings], Ranker]
 """Opens what a run recommends."""
@@ -69,6 +70,7 @@ def build(work: Work, opener: Opener = open_recommender) -> None:
         item_ids=corpus.item_ids,
         titles=corpus.items["title"].to_pylist(),
         popularity=np.bincount(corpus.sequences.values, minlength=corpus.n_items),
+        blocked=Rules.of(corpus, settings.recommend).blocked,
     )
     writer = TopKWriter(folder, shards=chosen.shards, k=chosen.k)
     work.line(0, users, "opening the model")

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from semconv.artifacts import Run
 from semconv.cli import load_settings
@@ -38,15 +39,18 @@ def tool(*names: str) -> str:
 
 @pytest.fixture(scope="session")
 def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of the smallest real run, in a folder of the session's own."""
-    root = tmp_path_factory.mktemp("runs")
+    """Settings of the smallest real run, in a folder that the processes of one session share."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared_runs"
+    root.mkdir(exist_ok=True)
     return load_settings(["--config", str(REPOSITORY / "tests" / "tiny.yaml"), "--run.root", str(root)])
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_settings: Settings) -> Run:
-    """Every artifact of a tiny synthetic shop, made once by the real pipelines."""
+    """Every artifact of a tiny synthetic shop, made once by the real pipelines; to be read, not to be changed."""
     from pipelines.run import run
 
-    run(tiny_settings)
+    with FileLock(Path(tiny_settings.run.root) / "making.lock"):
+        run(tiny_settings)
     return Run(tiny_settings.run.root, tiny_settings.run.name)

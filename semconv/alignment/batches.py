@@ -40,6 +40,10 @@ class Examples(Protocol[E_co]):
         """A pure function of its arguments."""
         ...
 
+    def size(self, epoch: int, number: int) -> tuple[int, int]:
+        """Length and target count of `example`, cheaper than to make it."""
+        ...
+
 
 @dataclass(frozen=True)
 class Portion:
@@ -88,24 +92,25 @@ class Batches(Generic[E]):
         return len(self._examples)
 
     def __call__(self, epoch: int, step: int) -> Portion:
-        """The portion, about as many tokens for every rank and in every part.
+        """The portion, about as many tokens for every rank and in every part. Only this rank's examples are made.
 
         The scale makes the mean over ranks of their summed losses the mean over all targets of the step.
         """
-        chosen = [self._examples.example(epoch, int(number)) for number in self._sampler.batch(epoch, step)]
-        lengths = [len(example) for example in chosen]
-        targets = np.asarray([example.target_count for example in chosen], np.int64)
+        numbers = self._sampler.batch(epoch, step)
+        sizes = [self._examples.size(epoch, number) for number in numbers.tolist()]
+        lengths, targets = np.asarray(sizes, np.int64).reshape(-1, 2).T
         rank_of = spread(lengths, self._world)[0]
         mine = np.flatnonzero(rank_of == self._rank)
         count = max(1, min(self._accumulate, int(np.bincount(rank_of, minlength=self._world).min())))
-        part_of = spread([lengths[number] for number in mine], count)[0]
+        part_of = spread(lengths[mine], count)[0]
         scale = self._world / max(1, int(targets.sum()))
-        parts = [self._pack([chosen[number] for number in mine[part_of == part]], scale) for part in range(count)]
+        own = [numbers[mine[part_of == part]].tolist() for part in range(count)]
+        parts = [self._pack([self._examples.example(epoch, number) for number in part], scale) for part in own]
         return Portion(
             parts,
             targets=int(targets[mine].sum()),
             positions=sum(part.segments_RT.numel() + part.spared for part in parts),
-            examples=len(chosen),
-            tokens=sum(lengths),
+            examples=len(numbers),
+            tokens=int(lengths.sum()),
             all_targets=int(targets.sum()),
         )

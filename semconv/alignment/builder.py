@@ -13,6 +13,7 @@ from semconv.alignment.mixture import SEQUENTIAL, epoch_counts
 from semconv.alignment.negative import CANDIDATES
 from semconv.alignment.prompts import item_tokens
 from semconv.alignment.registry import tasks_of, weights_of
+from semconv.alignment.room import read_at_once
 from semconv.alignment.sequences import windows
 from semconv.alignment.shop import Shop
 from semconv.alignment.spelling import CompactSpelling, Spelling, TokenSpelling
@@ -23,7 +24,7 @@ from semconv.artifacts.examples import ExampleRow
 from semconv.artifacts.ragged import Int64
 from semconv.config import AlignSettings
 from semconv.errors import InputError, SettingError
-from semconv.llm.load import load_context, load_tokenizer
+from semconv.llm.load import load_tokenizer
 from semconv.llm.vocabulary import PlainText, code_ids, name_codes
 
 EPOCHS = 8
@@ -88,17 +89,18 @@ def open_builder(
 
     Raises `InputError` where no training sequence has two items, `ArtifactError` for tokens of another corpus or a
     vocabulary that holds code tokens, `SettingError` for templates that do not fit their task or the model's context,
-    and where the chosen families have nothing to learn.
+    for histories that do not (see `read_at_once`), and where the chosen families have nothing to learn.
     """
     if not (corpus.ends[0] > 1).any():
         raise InputError(
             f"No user of {corpus.path} has two training interactions, so there is no sequence to learn",
             "Lower corpus.k_core or give more interactions",
         )
-    tokenizer, context = load_tokenizer(base.path), load_context(base.path)
+    tokenizer = load_tokenizer(base.path)
     spoken = settings.spelling == "tokens"
     if spoken:
         name_codes(tokenizer, tokens.levels, tokens.codes_per_level)
+    context = read_at_once(base.path, settings, tokenizer, tokens.levels)
     plain = PlainText(tokenizer)
     shop = Shop(corpus, vectors, tokens, plain, max_history=settings.max_history, context=context, seed=seed)
     weights = weights_of(settings)

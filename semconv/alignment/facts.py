@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from semconv.alignment.categories import TellingCategories
 from semconv.artifacts.ragged import Int32
 from semconv.llm.vocabulary import PlainText
 
@@ -32,21 +33,12 @@ class Facts:
         self._items, self._plain = items, plain
         self.limits = {name: max(1, min(limit, context // SHARE)) for name, limit in LIMITS.items()}
         self.ids = lru_cache(maxsize=CACHED)(self._ids)
-        lists = items["categories"].combine_chunks()
-        names = pc.utf8_trim_whitespace(pc.list_flatten(lists))
-        named = pa.table({"item": pc.list_parent_indices(lists), "name": names})
-        carried = named.group_by(["item", "name"]).aggregate([])  # an item that repeats a category counts once
-        half = (len(lists) - lists.null_count) / 2
-        counted = pc.value_counts(carried["name"]).to_pylist()
-        self._telling = {row["values"] for row in counted if row["values"] and row["counts"] <= half}
-        self._told_N = np.zeros(items.num_rows, np.bool_)
-        tells = pc.is_in(carried["name"], value_set=pa.array(sorted(self._telling), pa.string()))
-        self._told_N[carried["item"].filter(tells).to_numpy()] = True
+        self._categories = TellingCategories(items)
 
     def has(self, name: str) -> Mask:
         """Which items say anything under this name, bool (N); ``category``: one that `telling` gives."""
         if name == "category":
-            return self._told_N
+            return self._categories.has()
         column = self._items[name]
         sizes = (
             pc.list_value_length(column) if name == "categories" else pc.utf8_length(pc.utf8_trim_whitespace(column))
@@ -62,8 +54,7 @@ class Facts:
 
     def telling(self, item: int) -> list[str]:
         """Categories of an item that at most half of the catalogue shares, widest first as the catalogue has them."""
-        names = [name.strip() for name in self._items["categories"][item].as_py() or () if name]
-        return [name for name in dict.fromkeys(names) if name in self._telling]
+        return self._categories.of(item)
 
     def _ids(self, item: int, name: str) -> Int32:
         """Token ids of the fact, int32, cut to its limit."""

@@ -36,9 +36,20 @@ class Mixture(Generic[E]):
     then in another order.
     """
 
-    def __init__(self, pools: Pools, counts: Mapping[str, int], seed: int, make: Callable[[ExampleRow], E]) -> None:
-        """``counts``: examples of each family an epoch, see `epoch_counts`; ``make`` turns a row into an example."""
-        self._pools, self._seed, self._make = pools, seed, make
+    def __init__(
+        self,
+        pools: Pools,
+        counts: Mapping[str, int],
+        seed: int,
+        make: Callable[[ExampleRow], E],
+        measure: Callable[[ExampleRow], tuple[int, int]],
+    ) -> None:
+        """``counts``: examples of each family an epoch, see `epoch_counts`.
+
+        ``make`` turns a row into an example, ``measure`` gives that one's length and target count from how long the
+        row's parts are: of rows that lie in a file, no token is read for it.
+        """
+        self._pools, self._seed, self._make, self._measure = pools, seed, make, measure
         self._families = list(counts)
         self._ends = np.cumsum(list(counts.values()), dtype=np.int64)
 
@@ -57,6 +68,10 @@ class Mixture(Generic[E]):
     def example(self, epoch: int, number: int) -> E:
         """Example ``number`` of an epoch, a pure function of the seed, the epoch and the number."""
         return self._make(self._pools.row(*self.where(epoch, number)))
+
+    def size(self, epoch: int, number: int) -> tuple[int, int]:
+        """See `Examples`."""
+        return self._measure(self._pools.row(*self.where(epoch, number)))
 
 
 def epoch_counts(sizes: Mapping[str, int], weights: Mapping[str, float], sequences: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -34,38 +35,23 @@ def _brand(shop: Shop, place: int, _random: np.random.Generator) -> Parts:
     return {HISTORY: history, "brand": shop.facts.ids(item, "brand"), "item": one(item)}
 
 
+def _wished(shop: Shop, wish: str) -> Int64:
+    return shop.places(wish)
+
+
+def _after_history(wish: str, parts: Callable[[Shop, int, np.random.Generator], Parts]) -> Task:
+    """History and a wish to the item that came next."""
+    places = (HISTORY, wish, "item")
+    return Task(f"{wish}_and_history_to_item", FAMILY, places, partial(_wished, wish=wish), parts, compact=True)
+
+
 def _phrased(shop: Shop) -> Int64:
     return shop.items(PHRASE)
 
 
-def _followed(shop: Shop, name: str) -> Int64:
-    return shop.places(name)
-
-
 TASKS = (
     Task("phrase_to_item", FAMILY, (PHRASE, "item"), _phrased, _phrase, compact=True),
-    Task(
-        "phrase_and_history_to_item",
-        FAMILY,
-        (HISTORY, PHRASE, "item"),
-        partial(_followed, name=PHRASE),
-        _phrase_after,
-        compact=True,
-    ),
-    Task(
-        "category_and_history_to_item",
-        FAMILY,
-        (HISTORY, "category", "item"),
-        partial(_followed, name="category"),
-        _category,
-        compact=True,
-    ),
-    Task(
-        "brand_and_history_to_item",
-        FAMILY,
-        (HISTORY, "brand", "item"),
-        partial(_followed, name="brand"),
-        _brand,
-        compact=True,
-    ),
+    _after_history(PHRASE, _phrase_after),
+    _after_history("category", _category),
+    _after_history("brand", _brand),
 )

@@ -160,11 +160,21 @@ def token_example(row: ExampleRow) -> TokenExample:
     return TokenExample(row.words.astype(np.int64), np.arange(len(row.words)) >= row.answer)
 
 
+def token_size(row: ExampleRow) -> tuple[int, int]:
+    """Length and target count of `token_example`; the first token is never asked for."""
+    return len(row.words), len(row.words) - max(1, row.answer)
+
+
 def compact_example(row: ExampleRow) -> CompactExample:
     """A row of the compact spelling as the model takes it."""
     targets = row.items.copy()
     targets[: row.answer] = NOTHING
     return CompactExample(row.words, row.items[:-1], targets)
+
+
+def compact_size(row: ExampleRow) -> tuple[int, int]:
+    """Length and target count of `compact_example`."""
+    return len(row.words) + len(row.items), len(row.items) - row.answer
 
 
 def _text(template: Template) -> str:

@@ -1,9 +1,11 @@
 """Convergence: how the evidence of all systems is weighed.
 
-blend.json    ``blends`` by name, "converged" and "converged_without_generative": their features and weights;
+blend.json    ``blends`` by name, "converged", "converged_without_generative" and, where there are wishes, "steered":
+              their features and weights;
               ``validation``: Recall@10 and NDCG@10 of ``users`` validation users, none ranked for by a blend fitted on
               it: ``converged``, and ``without`` each source; ``candidates_hold_target``: the share of those users
-              whose item was among the candidates at all
+              whose item was among the candidates at all; ``steering``: where there are wishes, the same of users with
+              a wish that describes their item: ``users``, ``candidates_hold_target``, ``steered``
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Report: how well every system of a run recommends, for programs and for people.
 
 metrics.json     users, seed, fingerprint, stage_seconds, systems.<name>.<filtered|unfiltered>.metrics and .intervals,
-                 significance, slices
+                 aliases (names among them that stand for another), significance, slices
 ranks.parquet    one row a test user: user int64 (index in the corpus), target int32, and for every
                  <name>.<filtered|unfiltered> the rank of the target int32, 0 where it was not recommended
 report.md        the tables
@@ -35,6 +35,11 @@ class Report(Artifact):
     def metrics(self) -> dict[str, Any]:
         """The content of ``metrics.json``."""
         return dict(json.loads((self.path / METRICS).read_text()))
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The system behind each name that is only another one for it."""
+        return dict(self.metrics.get("aliases", {}))
 
     @cached_property
     def ranks(self) -> pa.Table:

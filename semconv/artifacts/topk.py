@@ -194,15 +194,24 @@ class TopKWriter:
 
 
 def write_catalogue(
-    folder: Path, *, item_ids: Sequence[str], titles: Sequence[str | None], popularity: npt.NDArray[np.integer[Any]]
+    folder: Path,
+    *,
+    item_ids: Sequence[str],
+    titles: Sequence[str | None],
+    popularity: npt.NDArray[np.integer[Any]],
+    blocked: Int32 | None = None,
 ) -> None:
-    """Write the catalogue and the popular items: those with the highest ``popularity`` (N), ties by item index."""
+    """Write the catalogue and the popular items: those with the highest ``popularity`` (N), ties by item index.
+
+    Items whose indices are ``blocked`` stay in the catalogue, and are never among the popular ones.
+    """
     ids = pa.array(item_ids, pa.string())
     by_id = pc.sort_indices(ids).cast(pa.int32())
     _write(
         folder / "items.arrow", pa.RecordBatch.from_arrays([ids, pa.array(titles, pa.string()), by_id], schema=ITEMS)
     )
-    best = np.argsort(-popularity, kind="stable")[:POPULAR]
+    ranked = np.argsort(-popularity, kind="stable")
+    best = (ranked if blocked is None else ranked[~np.isin(ranked, blocked)])[:POPULAR]
     columns = [pa.array(best.astype(np.int32)), pa.array(popularity[best].astype(np.float32))]
     _write(folder / "popular.arrow", pa.RecordBatch.from_arrays(columns, schema=POPULARITY))
 

@@ -16,6 +16,7 @@ from semconv.config.embed import (
     LightgcnSettings,
     SasrecSettings,
 )
+from semconv.config.evaluate import EvaluateSettings
 from semconv.config.leaves import Positive, Section, determining
 from semconv.config.precache import PrecacheSettings
 from semconv.config.recommend import RecommendSettings
@@ -32,6 +33,7 @@ __all__ = [
     "DccfSettings",
     "EmbedSettings",
     "EncoderSettings",
+    "EvaluateSettings",
     "GraphSettings",
     "ItemToItemSettings",
     "LightgcnSettings",

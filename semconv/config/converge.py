@@ -9,6 +9,11 @@ class ConvergeSettings(Section):
     """Fitting the blend of the generative model and the traditional recommenders."""
 
     users: Positive = setting(10_000, "validation users that the blend is fitted on, at most")
+    wish_users: int = setting(
+        3000,
+        "validation users, of those, that are given a wish to fit the steered blend on; 0: none, no steering",
+        ge=0,
+    )
     hidden: int = setting(16, "width of the network in the blend; 0 blends linearly", ge=0)
     epochs: Positive = setting(12, "passes over those users")
     batch_size: Positive = operational(128, "users per batch")

@@ -7,11 +7,17 @@ in the SVG's own units; the page scales it to the width it has.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 LABEL_GAP = 15.0
+LETTER = 7.3
+"""Width of a letter of a label, on average, in the widest of the fonts that the page may be shown in."""
+LEADER = 24
+"""Between a chart and the labels beside it."""
+LEAST = 260
+"""Width of what is drawn, at least; with long labels the chart grows."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,9 @@ def line_chart(
 ) -> str:
     """Curves with their names at their right ends."""
     width, height = size
-    left, right, top, bottom = 52, width - 148, 14, height - 42
+    left, top, bottom = 52, 14, height - 42
+    right = max(left + LEAST, width - _room(line.label for line in lines))
+    width = max(width, right + _room(line.label for line in lines))
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
     along = list(x_ticks) if x_ticks else ticks(min(xs), max(xs))
@@ -98,7 +106,9 @@ def line_chart(
 def dot_chart(title: str, rows: Sequence[Dots], *, size: tuple[int, int] = (520, 0)) -> str:
     """Values with their intervals, one row a system."""
     width, step = size[0], 30
-    left, right, top = 158, width - 20, 10
+    left, top = _room(row.label for row in rows), 10
+    right = max(left + LEAST, width - 20)
+    width = right + 20
     height = top + step * len(rows) + 30
     along = ticks(0.0, max(high for row in rows for _, _, high, _ in row.marks))
     parts = []
@@ -199,6 +209,10 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 def _text(look: str, x: float, y: float, text: str, anchor: str) -> str:
     return f'<text class="{look}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _room(labels: Iterable[str]) -> int:
+    return LEADER + math.ceil(LETTER * max(map(len, labels), default=0))
 
 
 def _offsets(count: int) -> list[float]:

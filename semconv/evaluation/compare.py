@@ -75,7 +75,7 @@ def open_reports(folders: Sequence[Path]) -> dict[str, Report]:
 def compare(
     reports: Mapping[str, Report], systems: Sequence[str] = (), kind: Filter = "filtered", seed: int = 0
 ) -> SideBySide:
-    """Put the reports' ``systems`` side by side, all of them where none are named.
+    """Put the reports' ``systems`` side by side, all of them where none are named; each once, under its own name.
 
     Each pair of entries is compared; where no systems are named and there are several reports, only the same system
     in two of them. Raises `InputError` where reports are of other users or targets, or not deep enough, and
@@ -145,11 +145,13 @@ def _require_depth(reports: Mapping[str, Report]) -> None:
 
 def _ranks(reports: Mapping[str, Report], systems: Sequence[str], kind: Filter) -> dict[Entry, Int32]:
     ranks: dict[Entry, Int32] = {}
+    known: set[str] = set()
     for name, report in reports.items():
-        for system in systems or report.metrics["systems"]:
+        for asked in systems or report.metrics["systems"]:
+            system = report.aliases.get(asked, asked)
             if column(system, kind) in report.ranks.column_names:
                 ranks[Entry(name, system)] = report.ranks[column(system, kind)].to_numpy().astype(np.int32)
-    known = {entry.system for entry in ranks}
+                known.add(asked)
     unknown = [system for system in systems if system not in known]
     if unknown:
         offered = sorted({system for report in reports.values() for system in report.metrics["systems"]})

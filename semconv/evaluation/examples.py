@@ -11,18 +11,25 @@ from semconv.evaluation.rankings import Rankings
 from semconv.recommend.ranker import NO_ITEM
 
 TOP = 5
+LONGEST = 160
+"""Characters of a title that are shown, at most."""
 
 
 @dataclass(frozen=True)
 class Example:
     """One test user by row number in the corpus: titles of the history, oldest first, of the held-out item, and of
-    each system's top items (history removed), each with whether it is the held-out one.
+    each system's top items (history removed), each with whether it is the held-out one. Long titles are cut.
     """
 
     user: int
     history: tuple[str, ...]
     target: str
     tops: dict[str, tuple[tuple[str, bool], ...]]
+
+    @property
+    def found_by(self) -> list[str]:
+        """Systems whose top items hold the held-out one."""
+        return [system for system, top in self.tops.items() if any(hit for _, hit in top)]
 
 
 def choose(corpus: Corpus, split: Split, rankings: Rankings, count: int, seed: int) -> list[Example]:
@@ -32,7 +39,8 @@ def choose(corpus: Corpus, split: Split, rankings: Rankings, count: int, seed: i
     titles = corpus.items["title"].to_pylist()
 
     def title(item: int) -> str:
-        return titles[item] or f"(no title) {corpus.item_ids[item]}"
+        text = titles[item] or f"(no title) {corpus.item_ids[item]}"
+        return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
 
     return [
         Example(

@@ -7,7 +7,8 @@ from html import escape
 
 import numpy as np
 
-from semconv.evaluation.charts import area_chart, scatter_chart
+from semconv.evaluation.charts import area_chart
+from semconv.evaluation.code_map import CodeMap
 from semconv.evaluation.html import document, figure
 from semconv.evaluation.index_tables import NOTES, Row, sections
 from semconv.tokens.index_report import IndexReport, PrefixExample
@@ -70,13 +71,8 @@ def _usage(report: IndexReport) -> str:
 
 
 def _map(report: IndexReport) -> str:
-    groups = [
-        [(float(x), float(y)) for x, y in report.places[report.first_codes == code]]
-        for code in np.unique(report.first_codes)
-    ]
-    chart = scatter_chart(f"Map of items, {report.name}", groups)
-    caption = f"<strong>Map</strong>: {escape(report.map_caption)}, one colour a first code"
-    return f'<h2>Where the first codes lie: {escape(report.name)}</h2><div class="pair">{figure(caption, chart)}</div>'
+    drawn = CodeMap(report.places, report.first_codes, report.map_caption).figure(f"Map of items, {report.name}")
+    return f'<h2>Where the first codes lie: {escape(report.name)}</h2><div class="pair">{drawn}</div>'
 
 
 def _examples(report: IndexReport) -> str:

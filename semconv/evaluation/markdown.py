@@ -13,6 +13,7 @@ from semconv.evaluation.tables import (
     Table,
     accuracy_metrics,
     beyond_metrics,
+    each_baseline_table,
     significance_table,
     slice_tables,
     system_table,
@@ -32,9 +33,10 @@ def markdown(result: Result, slices: Slices, about: About) -> str:
         words = FILTER_WORDS[kind].capitalize()
         lines += _section(2, words, [system_table(result, kind, accuracy_metrics(result), "")])
         lines += _section(3, f"Beyond accuracy, {FILTER_WORDS[kind]}", [_beyond(result, kind)])
-    compared = significance_table(result)
-    if compared is not None:
-        lines += _section(2, compared.title, [compared])
+    compared = [table for table in (significance_table(result), each_baseline_table(result)) if table is not None]
+    for table in compared:
+        lines += _section(2, table.title, [table])
+    if compared:
         lines += ["", "Seen items removed; bold: p < .05, not corrected for the number of comparisons."]
     for dimension, tables in slice_tables(slices):
         lines += _section(2, f"Users {dimension}", [])

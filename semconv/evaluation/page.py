@@ -7,7 +7,8 @@ from html import escape
 
 from semconv.evaluation.about import About
 from semconv.evaluation.charts import Dots, Line, bar_chart, dot_chart, line_chart
-from semconv.evaluation.examples import Example
+from semconv.evaluation.code_map import CodeMap
+from semconv.evaluation.examples import TOP, Example
 from semconv.evaluation.html import details, document, facts_table, figure
 from semconv.evaluation.labels import metric_label, system_family, system_label
 from semconv.evaluation.page_tables import html_table, signed_range
@@ -18,6 +19,7 @@ from semconv.evaluation.tables import (
     FILTER_WORDS,
     accuracy_metrics,
     beyond_metrics,
+    each_baseline_table,
     significance_table,
     slice_tables,
     system_table,
@@ -27,7 +29,7 @@ HISTORY_SHOWN = 8
 DASHES = ("", "second", "third", "fourth")
 
 
-def page(result: Result, slices: Slices, about: About, examples: Sequence[Example]) -> str:
+def page(result: Result, slices: Slices, about: About, examples: Sequence[Example], codes: CodeMap) -> str:
     """The whole page. Every text that comes from data is escaped."""
     sections = [
         _head(result, about),
@@ -37,6 +39,7 @@ def page(result: Result, slices: Slices, about: About, examples: Sequence[Exampl
         _slices(slices),
         _beyond(result),
         _training(about),
+        _codes(codes),
         _stages(about),
         _users(examples),
         _run(result, about),
@@ -130,7 +133,8 @@ def _significance(result: Result) -> str:
         "<h2>Which differences are real</h2>"
         "<p>The strongest baseline is the one with the best NDCG, seen items removed. "
         "Both systems of a row are measured on the same "
-        "resamples of the users. Bold: p &lt; .05, not corrected for the number of rows.</p>" + html_table(table)
+        "resamples of the users. Bold: p &lt; .05, not corrected for the number of rows.</p>"
+        + "".join(html_table(found) for found in (table, each_baseline_table(result)) if found is not None)
     )
 
 
@@ -192,6 +196,13 @@ def _training(about: About) -> str:
     return f'<h2>How the model learned</h2><div class="pair">{"".join(charts)}</div>'
 
 
+def _codes(codes: CodeMap) -> str:
+    return (
+        "<h2>What the codes stand for</h2><p>Items of one colour share their first code. Those that lie together are "
+        f'alike in what the codes were fitted on.</p><div class="pair">{codes.figure("Map of items")}</div>'
+    )
+
+
 def _stages(about: About) -> str:
     if not about.stage_seconds:
         return ""
@@ -206,12 +217,13 @@ def _users(examples: Sequence[Example]) -> str:
         return ""
     return (
         "<h2>Example users</h2><p>Drawn at random from the test users; known by their row number, not their id. "
-        "Each list holds a system&rsquo;s first five items, with the user&rsquo;s own removed. "
-        "The item that was held out is marked where a system found it.</p>" + "".join(map(_user, examples))
+        f"Each list holds a system&rsquo;s first {TOP} items, with the user&rsquo;s own removed. "
+        "The item that was held out is marked where a system found it.</p>"
+        + "".join(_user(example, place == 0) for place, example in enumerate(examples))
     )
 
 
-def _user(example: Example) -> str:
+def _user(example: Example, unfolded: bool) -> str:
     recent = list(reversed(example.history))[:HISTORY_SHOWN]
     earlier = len(example.history) - len(recent)
     more = f"<li>and {earlier} earlier</li>" if earlier else ""
@@ -224,10 +236,11 @@ def _user(example: Example) -> str:
         columns.append(
             f'<div><h4 class="{system_family(name)}">{escape(system_label(name))}</h4><ol>{items}</ol></div>'
         )
+    found = f"found by {len(example.found_by)} of {len(example.tops)} systems"
     return (
-        f'<article class="user"><h3>User {example.user:,}</h3>'
-        f'<p class="next">Held out: <strong>{escape(example.target)}</strong></p>'
-        f'<div class="columns">{"".join(columns)}</div></article>'
+        f'<article class="user"><details{" open" if unfolded else ""}><summary>User {example.user:,}, held out: '
+        f'<strong>{escape(example.target)}</strong> <span class="note">{found}</span></summary>'
+        f'<div class="columns">{"".join(columns)}</div></details></article>'
     )
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from semconv.artifacts.ragged import Int32
+from semconv.evaluation.aliases import aliases
 from semconv.evaluation.beyond import Catalogue, beyond_accuracy
 from semconv.evaluation.metrics import hit_ranks, recall_curve
 from semconv.evaluation.paired import Comparison, Paired
 from semconv.evaluation.rankings import FILTERS, Filter, Rankings
-from semconv.evaluation.significance import Significance, contract, significance
+from semconv.evaluation.significance import Significance, contract, each_baseline, significance
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Scores:
 class Result:
     """All figures of one evaluation: U ``users``, rankings of ``depth`` items, metrics at ``cutoffs``.
 
-    ``lead``: the best system against the next; ``significance``: every system against the best baseline; filtered.
+    ``lead``: the best system against the next; ``significance``: every system against the best baseline;
+    ``against_each``: the converged system against every baseline; all filtered.
     """
 
     users: int
@@ -45,6 +47,7 @@ class Result:
     systems: dict[str, dict[Filter, Scores]]
     lead: Comparison | None
     significance: Significance
+    against_each: Significance
 
     @property
     def headline(self) -> int:
@@ -63,23 +66,29 @@ class Result:
         return metric in scores.intervals and scores.metrics[metric] == best
 
     def contract(self, fingerprint: str, stage_seconds: Mapping[str, float]) -> dict[str, Any]:
-        """The content of ``metrics.json``; only ``stage_seconds`` depends on when and where the run was made."""
+        """The content of ``metrics.json``; only ``stage_seconds`` depends on when and where the run was made.
+
+        A system that goes by two names is there under both.
+        """
+        systems = {
+            name: {
+                kind: {
+                    "metrics": scores.metrics,
+                    "intervals": {metric: list(pair) for metric, pair in scores.intervals.items()},
+                }
+                for kind, scores in by_filter.items()
+            }
+            for name, by_filter in self.systems.items()
+        }
+        others = aliases(self.systems)
         return {
             "users": self.users,
             "seed": self.seed,
             "fingerprint": fingerprint,
             "stage_seconds": {stage: round(seconds, 3) for stage, seconds in stage_seconds.items()},
-            "systems": {
-                name: {
-                    kind: {
-                        "metrics": scores.metrics,
-                        "intervals": {metric: list(pair) for metric, pair in scores.intervals.items()},
-                    }
-                    for kind, scores in by_filter.items()
-                }
-                for name, by_filter in self.systems.items()
-            },
-            "significance": contract(self.significance),
+            "systems": systems | {alias: systems[name] for alias, name in others.items()},
+            "aliases": others,
+            "significance": contract(self.significance, self.against_each),
         }
 
 
@@ -119,7 +128,16 @@ def measure(
             )
     filtered, headline = paired["filtered"], headline_of(ordered)
     lead = _lead(filtered, f"ndcg@{headline}")
-    return Result(len(targets_U), seed, depth, ordered, systems, lead, significance(filtered, headline))
+    return Result(
+        len(targets_U),
+        seed,
+        depth,
+        ordered,
+        systems,
+        lead,
+        significance(filtered, headline),
+        each_baseline(filtered, headline),
+    )
 
 
 def _lead(paired: Paired, metric: str) -> Comparison | None:

@@ -72,8 +72,9 @@ svg text.generative { fill: var(--generative); } svg text.collaborative { fill: 
 svg text.reference { fill: var(--reference); }
 svg .curve.second { stroke-dasharray: 6 3; } svg .curve.third { stroke-dasharray: 2 3; }
 svg .curve.fourth { stroke-dasharray: 9 3 2 3; }
-.user { border-top: 1px solid var(--rule); padding: 1.25rem 0 .5rem; margin: 0; }
-.user .next { margin: .1rem 0 .8rem; max-width: none; }
+.user { border-top: 1px solid var(--rule); }
+.user summary { font-weight: 400; }
+.user .columns { margin: 1rem 0 1.5rem; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 1.1rem 1.5rem; }
 .columns h4 { margin: 0 0 .3rem; font-size: .8125rem; font-weight: 600; }
 .columns ol { margin: 0; padding: 0; list-style: none; font-size: .8125rem; line-height: 1.4; }

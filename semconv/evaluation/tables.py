@@ -63,12 +63,17 @@ def significance_table(result: Result) -> Table | None:
     compared = list(result.significance.values())
     if not compared:
         return None
-    head = [word for one in compared[0] for word in (metric_label(one.metric), "p")]
-    rows = [
-        (one[0].first, [Cell(system_label(one[0].second)), *(cell for each in one for cell in _difference(each))])
-        for one in compared
-    ]
-    return Table("Difference to the strongest baseline, paired", ["against", *head], rows)
+    rows = [(one[0].first, [Cell(system_label(one[0].second)), *_differences(one)]) for one in compared]
+    return Table("Difference to the strongest baseline, paired", ["against", *_heads(compared[0])], rows)
+
+
+def each_baseline_table(result: Result) -> Table | None:
+    """The converged system against every baseline; None where there is nothing to compare."""
+    if not result.against_each:
+        return None
+    rows = [(baseline, _differences(one)) for baseline, one in result.against_each.items()]
+    head = _heads(next(iter(result.against_each.values())))
+    return Table("Converged minus each baseline, paired", head, rows)
 
 
 def slice_tables(slices: Slices) -> Iterator[tuple[str, list[Table]]]:
@@ -110,8 +115,15 @@ def text_table(result: Result) -> list[str]:
     return lines
 
 
-def _difference(one: Comparison) -> tuple[Cell, Cell]:
-    return Cell(f"{one.difference:+.4f}", (one.low, one.high), one.p < 0.05), Cell(f"{one.p:.4f}")
+def _heads(compared: Sequence[Comparison]) -> list[str]:
+    return [word for one in compared for word in (metric_label(one.metric), "p")]
+
+
+def _differences(compared: Sequence[Comparison]) -> list[Cell]:
+    cells = []
+    for one in compared:
+        cells += [Cell(f"{one.difference:+.4f}", (one.low, one.high), one.p < 0.05), Cell(f"{one.p:.4f}")]
+    return cells
 
 
 def _number(value: float | None) -> str:

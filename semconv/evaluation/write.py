@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from semconv.artifacts import Split
 from semconv.artifacts.report import MARKDOWN, METRICS, PAGE, RANKS
 from semconv.evaluation.about import About
+from semconv.evaluation.code_map import CodeMap
 from semconv.evaluation.examples import Example
 from semconv.evaluation.markdown import markdown
 from semconv.evaluation.page import page
@@ -20,7 +21,14 @@ from semconv.evaluation.slices import Slices
 
 
 def write_report(
-    folder: Path, result: Result, slices: Slices, about: About, split: Split, examples: list[Example]
+    folder: Path,
+    result: Result,
+    slices: Slices,
+    about: About,
+    *,
+    split: Split,
+    examples: list[Example],
+    codes: CodeMap,
 ) -> None:
     """Write the files of a `semconv.artifacts.report.Report` into ``folder``."""
     contract = result.contract(about.fingerprint, about.stage_seconds) | {"slices": slices.contract()}
@@ -32,4 +40,4 @@ def write_report(
     }
     pq.write_table(pa.table({"user": split.users, "target": split.targets, **ranks}), folder / RANKS)
     (folder / MARKDOWN).write_text(markdown(result, slices, about), encoding="utf-8")
-    (folder / PAGE).write_text(page(result, slices, about, examples), encoding="utf-8")
+    (folder / PAGE).write_text(page(result, slices, about, examples, codes), encoding="utf-8")

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from semconv.errors import ArtifactError
+from semconv.llm.logits import LogitRule
 
 LOGITS = {"cpu": 2**20, "cuda": 2**27}
 """Logits held at a time while the whole vocabulary is summed over, by device: what stays in a CPU's cache."""
@@ -22,6 +23,7 @@ class CodeHead:
     def __init__(self, model: Any, tokens_LC: torch.Tensor) -> None:
         """``tokens_LC`` int64: the token of every code. Raises `ArtifactError` when one is outside the vocabulary."""
         self._projection = model.get_output_embeddings()
+        self._finished = LogitRule.of(model.config)
         self._tokens_LC = tokens_LC.to(model.device)
         vocabulary = min(table.weight.shape[0] for table in (model.get_input_embeddings(), self._projection))
         if int(tokens_LC.max()) >= vocabulary:
@@ -34,7 +36,8 @@ class CodeHead:
         """Float32 (X, C): log-probabilities over the whole vocabulary, or bare logits unless ``normalised``."""
         weight_VD, bias_V = self._projection.weight, getattr(self._projection, "bias", None)
         tokens_C = self._tokens_LC[level]
-        rows_XC = F.linear(hidden_XD, weight_VD[tokens_C], None if bias_V is None else bias_V[tokens_C]).float()
+        bias_C = None if bias_V is None else bias_V[tokens_C]
+        rows_XC = self._finished(F.linear(hidden_XD, weight_VD[tokens_C], bias_C)).float()
         if not normalised:
             return rows_XC
         return rows_XC - self._normaliser(hidden_XD)[:, None]
@@ -47,6 +50,6 @@ class CodeHead:
         parts = []
         for start in range(0, len(weight_VD), size):
             rows = slice(start, start + size)
-            logits = F.linear(hidden_XD, weight_VD[rows], None if bias_V is None else bias_V[rows])
+            logits = self._finished(F.linear(hidden_XD, weight_VD[rows], None if bias_V is None else bias_V[rows]))
             parts.append(logits.float().logsumexp(-1))
         return torch.stack(parts).logsumexp(0)

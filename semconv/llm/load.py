@@ -16,6 +16,8 @@ from semconv.errors import ArtifactError
 
 UNBOUNDED = 2**20
 _PAD = "<pad>"
+_WINDOWS = {"sliding_window": "sliding_attention", "attention_chunk_size": "chunked_attention"}
+"""Settings of a model's configuration, and the layers that they are for where it tells its layers apart."""
 
 
 def load_tokenizer(source: str | Path) -> Any:
@@ -50,14 +52,22 @@ def load_backbone(source: str | Path) -> Any:
     return _pretrained(AutoModel, "model", source)
 
 
-def load_context(source: str | Path) -> int:
-    """`context_of` a model that is not loaded."""
-    return context_of(_pretrained(AutoConfig, "configuration", source))
+def load_config(source: str | Path) -> Any:
+    """The configuration of a model that is not loaded."""
+    return _pretrained(AutoConfig, "configuration", source)
 
 
 def context_of(config: Any) -> int:
     """Longest sequence that a model of this configuration reads (tokens)."""
     return int(getattr(config, "max_position_embeddings", UNBOUNDED))
+
+
+def window_of(config: Any) -> int:
+    """Tokens up to which every layer looks back on all of a text; `UNBOUNDED` where none has a window or chunks."""
+    text = config.get_text_config()
+    kinds = getattr(text, "layer_types", None) or _WINDOWS.values()
+    sizes = [getattr(text, name, None) for name, kind in _WINDOWS.items() if kind in kinds]
+    return min([UNBOUNDED, *(size for size in sizes if isinstance(size, int) and size > 0)])
 
 
 def _pretrained(kind: Any, what: str, source: str | Path) -> Any:

@@ -15,6 +15,7 @@ from torch import nn
 
 from semconv.artifacts.ragged import Int64
 from semconv.llm.dropout import regularise
+from semconv.llm.logits import LogitRule
 from semconv.llm.openings import shared_openings
 from semconv.llm.packed_attention import Stack, Stacks, attend_by_segment
 from semconv.llm.packing import PackedBatch, mask_for, pack
@@ -118,14 +119,20 @@ class PackedCausal(nn.Module):
         self.model = model
         self.gate: RowGate | None = None
         self.attends_by_segment = attend_by_segment(model)
+        self._finished = LogitRule.of(model.config)
         replace_norms(model)
         if dropout:
             regularise(model, dropout)
 
     def forward(self, batch: TokenBatch) -> torch.Tensor:
         """Cross entropy summed over labelled positions, times ``batch.scale``; only those are multiplied out."""
-        logits_PV = self.model.get_output_embeddings()(self.hidden(batch))
-        return cross_entropy_sum(logits_PV, batch.labels_RT.flatten()[batch.asked_P], batch.scale)
+        labels_P = batch.labels_RT.flatten()[batch.asked_P]
+        return cross_entropy_sum(self.logits(self.hidden(batch)), labels_P, batch.scale)
+
+    def logits(self, hidden_PD: torch.Tensor) -> torch.Tensor:
+        """What the model says of each hidden state, (P, V)."""
+        logits_PV: torch.Tensor = self._finished(self.model.get_output_embeddings()(hidden_PD))
+        return logits_PV
 
     def hidden(self, batch: TokenBatch) -> torch.Tensor:
         """What the output projection is given for each labelled position, (P, D)."""

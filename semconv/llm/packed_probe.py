@@ -1,7 +1,7 @@
 """Whether a causal LM can be trained on packed texts, tried before it is.
 
 A mask and positions of their own keep texts apart in plain attention. Convolutions and recurrent states run across
-them all the same. P positions, D width.
+them all the same. P positions, D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ SAME = 1e-5
 
 @torch.no_grad()
 def require_apart(wrapped: PackedCausal) -> None:
-    """Raise `ArtifactError` where texts in one row come out otherwise than each alone by the stock model."""
+    """Raise `ArtifactError` where texts in one row come out otherwise than each alone by the stock model.
+
+    So it does where a model makes more of its hidden states, on the way to logits, than `LogitRule` knows.
+    """
     examples = _examples(learned_from=0)
-    wanted_PD = torch.cat([_alone(wrapped, example) for example in examples])
+    wanted_PD, wanted_PV = (torch.cat(parts) for parts in zip(*(_alone(wrapped, e) for e in examples), strict=True))
     if not _same(_packed(wrapped, examples, share=False), wanted_PD):
-        raise ArtifactError(
-            f"In {type(wrapped.model).__name__} texts that share a row see each other",
-            "Choose a base model with plain attention, such as Qwen3, Llama or GPT-2",
-        )
+        raise _unfit(wrapped, "texts that share a row see each other")
+    if not _same(wrapped.logits(wanted_PD), wanted_PV):
+        raise _unfit(wrapped, "logits are changed after the output projection, in a way that is not known here")
 
 
 @torch.no_grad()
@@ -57,13 +59,14 @@ def _packed(wrapped: PackedCausal, examples: list[TokenExample], *, share: bool)
         return wrapped.hidden(pack_texts(examples, 8 * LEAST, share=share).to(wrapped.model.device))
 
 
-def _alone(wrapped: PackedCausal, example: TokenExample) -> torch.Tensor:
-    """The same of one text, as the model computes it when nothing is asked of it but that."""
+def _alone(wrapped: PackedCausal, example: TokenExample) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same of one text and its logits (P, V), as the model computes them when nothing is asked of it but that."""
     with _evaluating(wrapped):
         ids_1T = torch.from_numpy(example.ids)[None].to(wrapped.model.device)
         hidden_TD = wrapped.model.base_model(input_ids=ids_1T, use_cache=False).last_hidden_state[0]
-    asked_PD: torch.Tensor = hidden_TD[np.flatnonzero(example.learned[1:])]
-    return asked_PD
+        logits_TV = wrapped.model(input_ids=ids_1T, use_cache=False).logits[0]
+    asked = np.flatnonzero(example.learned[1:])
+    return hidden_TD[asked], logits_TV[asked]
 
 
 @contextmanager
@@ -77,5 +80,12 @@ def _evaluating(wrapped: PackedCausal) -> Iterator[None]:
         wrapped.train(training)
 
 
-def _same(found_PD: torch.Tensor, wanted_PD: torch.Tensor) -> bool:
-    return bool((found_PD - wanted_PD).norm() <= SAME * wanted_PD.norm())
+def _same(found: torch.Tensor, wanted: torch.Tensor) -> bool:
+    return bool((found - wanted).norm() <= SAME * wanted.norm())
+
+
+def _unfit(wrapped: PackedCausal, why: str) -> ArtifactError:
+    return ArtifactError(
+        f"In {type(wrapped.model).__name__} {why}",
+        "Choose a base model with plain attention, such as Qwen3, Llama or GPT-2",
+    )

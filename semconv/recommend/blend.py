@@ -13,7 +13,7 @@ from torch import nn
 
 from semconv.artifacts import Convergence
 from semconv.errors import ArtifactError
-from semconv.recommend.evidence import Evidence, Source
+from semconv.recommend.evidence import Evidence, Teller
 
 
 class Blend(nn.Module):
@@ -68,7 +68,7 @@ def _network(width: int, hidden: int) -> nn.Sequential:
     )
 
 
-def read_blend(artifact: Convergence, name: str, sources: Sequence[Source]) -> Blend:
+def read_blend(artifact: Convergence, name: str, sources: Sequence[Teller]) -> Blend:
     """One of the blends; raises `ArtifactError` unless it was fitted on the features of these sources."""
     blend = Blend.of(artifact.blends[name])
     features = tuple(feature for source in sources for feature in source.features)

@@ -31,7 +31,7 @@ class ConvergedRanker:
         self.sources = tuple(sources)
         self.blend = blend
         self._counts_N = counts_N
-        self._candidates = candidates
+        self.candidates = candidates
 
     @torch.no_grad()
     def rank(self, histories: Sequence[Int32], k: int, *, exclude: Sequence[Int32] | None = None) -> Ranking:
@@ -44,7 +44,7 @@ class ConvergedRanker:
         return Ranking(np.concatenate([part.items for part in parts]), np.concatenate([part.scores for part in parts]))
 
     def _ranked(self, histories: Sequence[Int32], k: int, exclude: Sequence[Int32] | None) -> Ranking:
-        evidence = gather(self.sources, histories, max(k, self._candidates), exclude)
+        evidence = gather(self.sources, histories, max(k, self.candidates), exclude)
         rows_X, places_X = evidence.live.nonzero(as_tuple=True)
         scores_BN = torch.full((len(histories), len(self._counts_N)), -torch.inf)
         scores_BN[rows_X, evidence.items_BM[rows_X, places_X]] = self.blend(evidence.features_BMF)[rows_X, places_X]

@@ -9,6 +9,7 @@ from semconv.recommend.blend_fitting import Lesson, fit_blend, held_out
 
 CONVERGED = "converged"
 WITHOUT_GENERATIVE = "converged_without_generative"
+STEERED = "steered"
 GENERATIVE = "generative"
 
 
@@ -17,7 +18,7 @@ def converge(lesson: Lesson, settings: ConvergeSettings, seed: int) -> dict[str,
 
     Figures are Recall@10 and NDCG@10, filtered, of users that the blend which ranks for them was not fitted on.
     """
-    how: dict[str, Any] = {"hidden": settings.hidden, "epochs": settings.epochs, "seed": seed}
+    how = _how(settings, seed)
     without_generative = lesson.without(GENERATIVE)
     reached = {"": held_out(lesson, **how)}
     reached |= {source: held_out(lesson.without(source), **how) for source in lesson.evidence.sources}
@@ -33,3 +34,24 @@ def converge(lesson: Lesson, settings: ConvergeSettings, seed: int) -> dict[str,
             "without": reached,
         },
     }
+
+
+def steer(lesson: Lesson, settings: ConvergeSettings, seed: int) -> dict[str, Any]:
+    """What users with a wish add to ``blend.json``: their ``blend``, and what it reaches in ``validation``.
+
+    Figures are as in `converge`, of wishes that describe what each user took.
+    """
+    how = _how(settings, seed)
+    recall, ndcg = held_out(lesson, **how)
+    return {
+        "blend": fit_blend(lesson, **how).described(),
+        "validation": {
+            "users": len(lesson.targets_U),
+            "candidates_hold_target": float(lesson.right.any(dim=1).float().mean()),
+            STEERED: (recall, ndcg),
+        },
+    }
+
+
+def _how(settings: ConvergeSettings, seed: int) -> dict[str, Any]:
+    return {"hidden": settings.hidden, "epochs": settings.epochs, "seed": seed}

@@ -21,7 +21,7 @@ class Reading(Protocol):
     """What a source makes of B histories."""
 
     def best(self, k: int, exclude: Sequence[Int32] | None) -> Int32:
-        """Its own candidates, int32 (B, k), none of them excluded; `NO_ITEM` past the last."""
+        """Its own candidates, int32 (B, about k), none of them excluded; `NO_ITEM` where there is none."""
         ...
 
     def features(self, items_BM: torch.Tensor) -> torch.Tensor:
@@ -29,13 +29,17 @@ class Reading(Protocol):
         ...
 
 
-class Source(Protocol):
-    """A system that knows something of histories and items."""
+class Teller(Protocol):
+    """Whatever knows something of items."""
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of what its readings tell, each beginning with the name of the source and a point."""
+        """Names of what it tells, each beginning with the name of the source and a point."""
         ...
+
+
+class Source(Teller, Protocol):
+    """A system that knows something of histories and items."""
 
     def read(self, histories: Sequence[Int32]) -> Reading:
         """Look at the histories once, for candidates and features both."""

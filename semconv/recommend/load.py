@@ -26,7 +26,7 @@ from semconv.llm.vocabulary import code_ids
 from semconv.recommend.blend import read_blend
 from semconv.recommend.collaborative import CollaborativeRanker
 from semconv.recommend.converged import ConvergedRanker
-from semconv.recommend.convergence import CONVERGED, GENERATIVE, WITHOUT_GENERATIVE
+from semconv.recommend.convergence import CONVERGED, GENERATIVE, STEERED, WITHOUT_GENERATIVE
 from semconv.recommend.evidence import Source, source_name
 from semconv.recommend.generative import GenerativeRanker
 from semconv.recommend.generative_source import GenerativeSource
@@ -34,8 +34,11 @@ from semconv.recommend.plain_sources import FactsSource, HistorySource, Populari
 from semconv.recommend.random_ranker import RandomRanker
 from semconv.recommend.ranker import Ranker
 from semconv.recommend.remembered import Remembered
+from semconv.recommend.rules import Rules
 from semconv.recommend.score_sources import CounterSource, EncoderSource, TextSource
+from semconv.recommend.steered import SteeredRanker
 from semconv.recommend.text_neighbours import TextNeighbours
+from semconv.recommend.wish import WishSource, open_encoder
 
 Precision = Literal["float32", "bf16"]
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
@@ -67,6 +70,10 @@ class Opened:
             HistorySource(self.corpus.n_items),
         ]
 
+    def wishes(self) -> WishSource:
+        """The catalogue as wishes in words see it; raises as `open_encoder` does."""
+        return WishSource(self.corpus.items, self.vectors.text, self.behaviour.counts, open_encoder(self.vectors))
+
     def generative(self, beams: int, scoring: Scoring, precision: Precision) -> GenerativeRanker:
         """See `open_generative`."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -88,19 +95,41 @@ def open_generative(
 
 
 def open_recommender(run: Run, chosen: RecommendSettings) -> Ranker:
-    """What a run recommends: what evaluation calls ``converged``, or the aligned model alone.
+    """What a run recommends: what evaluation calls ``converged``, or the aligned model alone, by the shop's rules.
 
-    Raises `ArtifactError` as `open_generative` does, and when the blend was fitted on other evidence than there is.
+    Raises `ArtifactError` as `open_generative` does, and when the blend was fitted on other evidence than there is;
+    `SettingError` as `Rules.of` does.
     """
-    if chosen.system == "generative":
-        return open_generative(run, chosen.beams)
     opened = Opened(run)
-    return _converged(opened, opened.sources(chosen.beams), run, chosen)[0]
+    rules = Rules.of(opened.corpus, chosen)
+    if chosen.system == "generative":
+        return rules.over(opened.generative(chosen.beams, "legal", "float32"), chosen.beams)
+    return rules.over(_converged(opened, opened.sources(chosen.beams), run, chosen)[0], chosen.candidates)
+
+
+def open_steered(run: Run, chosen: RecommendSettings) -> SteeredRanker:
+    """``converged`` for people who say what they would like; who says nothing gets its list. The shop's rules hold.
+
+    Raises as `open_recommender` and `open_encoder` do, and `ArtifactError` when no wishes were fitted on.
+    """
+    opened, artifact = Opened(run), Convergence.open(run.artifact("blend"))
+    if STEERED not in artifact.blends:
+        raise ArtifactError(
+            f"{artifact.path} has no blend that takes wishes",
+            "Redo the stage converge with converge.wish_users above 0",
+        )
+    rules, wishes, counts_N = Rules.of(opened.corpus, chosen), opened.wishes(), opened.behaviour.counts
+    converged = _converged(opened, opened.sources(chosen.beams), run, chosen)[0]
+    blend = read_blend(artifact, STEERED, [*converged.sources, wishes])
+    return SteeredRanker(
+        STEERED, converged, wishes, blend, counts_N, lambda ranker: rules.over(ranker, chosen.candidates)
+    )
 
 
 def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
     """Every system of a run by name: random, the collaborative models, text neighbours, and the aligned model.
 
+    None of them keeps a shop's rules.
     Raises `ArtifactError` as `open_generative` does.
     """
     opened = Opened(run)
@@ -114,9 +143,7 @@ def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
     return {ranker.name: ranker for ranker in rankers}
 
 
-def _converged(
-    opened: Opened, sources: Sequence[Source], run: Run, chosen: RecommendSettings
-) -> list[ConvergedRanker]:
+def _converged(opened: Opened, sources: Sequence[Source], run: Run, chosen: RecommendSettings) -> list[ConvergedRanker]:
     """The blend of all sources, and that of all but the generative model."""
     traditional = [source for source in sources if source_name(source) != GENERATIVE]
     blends = Convergence.open(run.artifact("blend"))

@@ -16,7 +16,7 @@ from semconv.artifacts import Corpus
 from semconv.artifacts.ragged import Int32
 from semconv.tokens.categories import kinds, purity
 from semconv.tokens.index import CodeIndex
-from semconv.tokens.map import Float64, Method, flat_map
+from semconv.tokens.map import Float64, ItemMap, Method, mapped_items
 from semconv.tokens.neighbours import Neighbours, Preservation, preservation
 from semconv.tokens.prefixes import Int64
 from semconv.tokens.quality import code_figures, prefix_errors
@@ -24,7 +24,6 @@ from semconv.tokens.transitions import Predictability, Transitions, predictabili
 
 ASKED = 4000
 """Items whose neighbourhoods are looked at, at most."""
-MAPPED = 2000
 EXAMPLES, EXAMPLE_ITEMS = 6, 8
 PREDICTED = (1, 2)
 """Lengths of the prefixes that are predicted."""
@@ -42,8 +41,7 @@ class Space:
 class Yardstick:
     """What indexes of one catalogue are held against; made once for any number of them.
 
-    ``neighbours`` by space; ``kinds`` int64 (N), see `kinds`; ``mapped`` items int64 (S) at ``places`` (S, 2), found
-    by ``map_method`` in the space ``map_space``.
+    ``neighbours`` by space; ``kinds`` int64 (N), see `kinds`.
     """
 
     spaces: Mapping[str, Space]
@@ -51,10 +49,7 @@ class Yardstick:
     kinds: Int64
     transitions: Transitions
     titles: list[str]
-    mapped: Int64
-    places: Float64
-    map_space: str
-    map_method: Method
+    map: ItemMap
     seed: int
 
     @classmethod
@@ -64,9 +59,8 @@ class Yardstick:
         """``spaces`` by name, at least one; the map shows the last."""
         map_space = list(spaces)[-1]
         shown = spaces[map_space]
-        known = shown.has.nonzero().flatten().numpy()
-        mapped = np.sort(np.random.default_rng(seed).permutation(known)[:MAPPED])
-        places, used = flat_map(shown.vectors[torch.from_numpy(mapped)], seed, method)
+        mapped = mapped_items(shown.has, seed)
+        vectors_SD = shown.vectors[torch.from_numpy(mapped)]
         titles, ids = corpus.items["title"].to_pylist(), corpus.item_ids
         return cls(
             spaces,
@@ -74,10 +68,7 @@ class Yardstick:
             kinds(corpus.items["categories"].to_pylist()),
             Transitions.of(corpus),
             [title or f"(no title) {item_id}" for title, item_id in zip(titles, ids, strict=True)],
-            mapped,
-            places,
-            map_space,
-            used,
+            ItemMap.of(mapped, vectors_SD, space=map_space, seed=seed, method=method),
             seed,
         )
 
@@ -133,14 +124,13 @@ def index_report(index: CodeIndex, yardstick: Yardstick, quantizer: Mapping[str,
         else {key: quantizer[key] for key in ("error", "error_before", "error_by_level")},
     }
     counts = np.stack([np.bincount(codes_N, minlength=index.codes_per_level) for codes_N in codes_NL.T])
-    method = {"tsne": "t-SNE", "pca": "principal components"}[yardstick.map_method]
     return IndexReport(
         index.name,
         figures,
         counts.astype(np.int64),
-        yardstick.places,
-        codes_NL[yardstick.mapped, 0],
-        f"{len(yardstick.mapped):,} items in {yardstick.map_space} space, by {method}",
+        yardstick.map.places,
+        codes_NL[yardstick.map.items, 0],
+        yardstick.map.caption,
         _examples(codes_NL, yardstick),
     )
 

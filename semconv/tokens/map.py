@@ -1,7 +1,8 @@
-"""Vectors as points in the plane, for looking at. Legend: S points, D width."""
+"""Vectors as points in the plane, for looking at. Legend: N items, S points, D width."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal
@@ -11,10 +12,35 @@ import numpy.typing as npt
 import torch
 
 Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
 Method = Literal["tsne", "pca"]
+
+MAPPED = 2000
 
 _LEAST = 50
 """Points below which t-SNE has no neighbourhoods to show."""
+
+
+@dataclass(frozen=True)
+class ItemMap:
+    """Some of a catalogue's items in the plane: ``items`` int64 (S) at ``places`` (S, 2); ``caption``, plain text."""
+
+    items: Int64
+    places: Float64
+    caption: str
+
+    @classmethod
+    def of(cls, items: Int64, vectors_SD: torch.Tensor, *, space: str, seed: int, method: Method = "tsne") -> ItemMap:
+        """The map of these items by their vectors; ``space`` says which those are."""
+        places, used = flat_map(vectors_SD, seed, method)
+        by = {"tsne": "t-SNE", "pca": "principal components"}[used]
+        return cls(items, places, f"{len(items):,} items in {space} space, by {by}")
+
+
+def mapped_items(has_N: torch.Tensor, seed: int) -> Int64:
+    """At most `MAPPED` of the items that have a vector, drawn by ``seed``, ascending, int64 (S)."""
+    known = has_N.nonzero().flatten().numpy()
+    return np.asarray(np.sort(np.random.default_rng(seed).permutation(known)[:MAPPED]))
 
 
 def flat_map(vectors_SD: torch.Tensor, seed: int, method: Method = "tsne") -> tuple[Float64, Method]:

@@ -14,21 +14,20 @@ from torch import nn
 
 from semconv.alignment.batches import Batches, E, Examples
 from semconv.alignment.builder import open_builder
-from semconv.alignment.facts import LIMITS
 from semconv.alignment.mixture import Mixture, Pools, epoch_counts
 from semconv.alignment.prompts import HistoryPrompt, history_opening
 from semconv.alignment.registry import description_of, weights_of
+from semconv.alignment.room import read_at_once
 from semconv.alignment.sequences import windows
-from semconv.alignment.spelling import compact_example, token_example
+from semconv.alignment.spelling import compact_example, compact_size, token_example, token_size
 from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors
 from semconv.artifacts.examples import ExampleRow
 from semconv.config import AlignSettings
-from semconv.errors import SettingError
 from semconv.llm.causal import CausalBeamModel
 from semconv.llm.compact import DESCRIPTION, CompactModel
 from semconv.llm.compact_batch import pack_examples
 from semconv.llm.item_encoder import CompactShape
-from semconv.llm.load import context_of, load_backbone, load_causal, load_tokenizer
+from semconv.llm.load import load_backbone, load_causal, load_tokenizer
 from semconv.llm.lora import merge_lora
 from semconv.llm.packed_causal import PackedCausal, pack_texts
 from semconv.llm.packed_probe import may_share, require_apart
@@ -44,8 +43,6 @@ from semconv.training.probes import write_probes
 from semconv.training.probing import probe_export
 from semconv.training.validation import Validation, validate_with
 
-WORDS = LIMITS["title"]
-"""Tokens of a title that a model reads."""
 TOKEN_ROW = 256
 
 
@@ -67,6 +64,7 @@ def alignment(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
 
 def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
     tokenizer = load_tokenizer(inputs.base.path)
+    read_at_once(inputs.base.path, settings, tokenizer, inputs.tokens.levels)
     vectors, tokens = inputs.vectors, inputs.tokens
     shape = CompactShape(
         levels=tokens.levels,
@@ -79,7 +77,6 @@ def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
 
     def build() -> CompactModel:
         backbone = load_backbone(inputs.base.path)
-        _require_context(backbone.config, settings.max_history + 1 + WORDS)
         torch.manual_seed(seed)
         model = CompactModel(backbone, tokenizer, shape, dropout=settings.dropout, smoothing=settings.label_smoothing)
         model.attach(tokens.codes, vectors)
@@ -92,7 +89,7 @@ def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         write_curves(trained, folder)
         _probe(inputs, settings, seed, folder)
 
-    examples = _examples(inputs, settings, seed, compact_example)
+    examples = _examples(inputs, settings, seed, compact_example, compact_size)
     return _job(inputs, settings, seed, build, examples, pack_examples, export, lambda model: model)
 
 
@@ -108,11 +105,10 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         return tokenizer, model
 
     tokenizer, model = spoken()
+    read_at_once(inputs.base.path, settings, tokenizer, levels)
     ids_LC = code_ids(tokenizer, levels, codes)
     opening = history_opening(settings.tasks.templates)
     prompt = HistoryPrompt(tokenizer, ids_LC, inputs.tokens.codes, settings.max_history, opening)
-    longest = len(prompt(inputs.corpus.training().values[:0])) + (settings.max_history + 1) * levels
-    _require_context(model.config, max(longest, 2 * WORDS))
 
     def build() -> PackedCausal:
         wrapped = PackedCausal(spoken()[1], dropout=settings.dropout)
@@ -136,8 +132,8 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         write_curves(trained, folder)
         _probe(inputs, settings, seed, folder)
 
-    examples = _examples(inputs, settings, seed, token_example)
-    wrapped = PackedCausal(model)
+    examples = _examples(inputs, settings, seed, token_example, token_size)
+    wrapped = PackedCausal(model).eval()
     require_apart(wrapped)
     pack = partial(_pack_texts, row=TOKEN_ROW, share=may_share(wrapped))
     beam_model = partial(
@@ -146,6 +142,7 @@ def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         prompt=prompt,
         catalogue=catalogue_mark(inputs.tokens.codes),
     )
+    beam_model(wrapped)  # what could not be searched with is refused before it is trained
     return _job(inputs, settings, seed, build, examples, pack, export, beam_model)
 
 
@@ -204,7 +201,13 @@ def _job(
     )
 
 
-def _examples(inputs: Inputs, settings: AlignSettings, seed: int, make: Callable[[ExampleRow], E]) -> Mixture[E]:
+def _examples(
+    inputs: Inputs,
+    settings: AlignSettings,
+    seed: int,
+    make: Callable[[ExampleRow], E],
+    measure: Callable[[ExampleRow], tuple[int, int]],
+) -> Mixture[E]:
     """What every epoch holds, from the examples that were written or from what would write them."""
     if inputs.examples is not None:
         inputs.examples.require(**description_of(settings, seed))
@@ -212,7 +215,7 @@ def _examples(inputs: Inputs, settings: AlignSettings, seed: int, make: Callable
         inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed
     )
     sequences = len(windows(inputs.corpus.training(), settings.max_history + 1))
-    return Mixture(pools, epoch_counts(pools.sizes, weights_of(settings), sequences), seed, make)
+    return Mixture(pools, epoch_counts(pools.sizes, weights_of(settings), sequences), seed, make, measure)
 
 
 def _probe(inputs: Inputs, settings: AlignSettings, seed: int, folder: Path) -> None:
@@ -221,11 +224,3 @@ def _probe(inputs: Inputs, settings: AlignSettings, seed: int, folder: Path) -> 
         builder = open_builder(inputs.corpus, inputs.vectors, inputs.tokens, inputs.base, settings, seed)
         asked = settings.probe_questions
         write_probes(folder, probe_export(folder, inputs.corpus, inputs.vectors, inputs.tokens, builder, asked))
-
-
-def _require_context(config: Any, needed: int) -> None:
-    if context_of(config) < needed:
-        raise SettingError(
-            f"The base model reads {context_of(config)} tokens and align.max_history asks for {needed}",
-            "Lower align.max_history or raise base.context",
-        )

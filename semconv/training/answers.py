@@ -18,6 +18,7 @@ from semconv.artifacts.ragged import Int32
 from semconv.llm.causal import CausalBeamModel
 from semconv.llm.compact import CompactModel
 from semconv.llm.load import context_of
+from semconv.llm.logits import LogitRule
 from semconv.llm.memory import Memory
 from semconv.llm.protocol import Extended
 from semconv.llm.search import beam_search
@@ -102,6 +103,7 @@ class TokenAnswers:
     ) -> None:
         """``model`` a causal LM in evaluation mode, on the trie's device."""
         self._model, self._tokenizer, self.spelling, self._trie = model, tokenizer, spelling, trie
+        self._finished = LogitRule.of(model.config)
         self._beams = CausalBeamModel(model, tokens_LC, lambda history: history.tolist(), catalogue=trie.catalogue)
 
     def find(self, task: Task, asked: Sequence[Parts]) -> Int32:
@@ -122,7 +124,7 @@ class TokenAnswers:
             hidden_BTD = self._model.base_model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)[0]
             for row, (question, ending) in enumerate(zip(questions, endings, strict=True)):
                 said = slice(len(question) - 1, len(question) + len(ending) - 1)
-                scores_TV = self._model.get_output_embeddings()(hidden_BTD[row, said]).float()
+                scores_TV = self._finished(self._model.get_output_embeddings()(hidden_BTD[row, said])).float()
                 wanted_T = torch.from_numpy(ending.astype(np.int64)).to(scores_TV.device)
                 found.append(-float(F.cross_entropy(scores_TV, wanted_T, reduction="sum")))
         return np.asarray(found, np.float64)

@@ -58,6 +58,11 @@ class TextExamples:
         ids = self._rows[number].astype(np.int64)
         return TokenExample(ids, np.ones(len(ids), np.bool_))
 
+    def size(self, epoch: int, number: int) -> tuple[int, int]:  # noqa: ARG002  # `Examples` passes the epoch
+        """See `Examples`."""
+        length = int(self._rows.lengths[number])
+        return length, length - 1
+
 
 def pretraining(corpus: Corpus, settings: BaseSettings, seed: int) -> Job:
     """The job that makes the small language model. Raises `InputError` for a catalogue without text."""

@@ -68,13 +68,14 @@ def test_actors_rank_as_the_library_does(tiny_run: Run, tiny_settings: Settings)
 def test_the_report_of_a_run(tiny_run: Run, tiny_settings: Settings) -> None:
     report, corpus = Report.open(tiny_run.artifact("report")), Corpus.open(tiny_run.artifact("corpus"))
     split = corpus.split("test")
-    assert set(report.metrics["systems"]) == SYSTEMS
+    assert set(report.metrics["systems"]) == SYSTEMS | {"generative"}
     assert report.metrics["users"] == len(split.users) == report.manifest.counts["users"]
     stages = ["ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate"]
     assert list(report.metrics["stage_seconds"]) == stages
     assert min(report.metrics["stage_seconds"].values()) > 0
     rankers = open_rankers(tiny_run, tiny_settings)
-    popular = rankers["popularity"].rank(list(split.histories), 50, exclude=list(split.histories)).items
+    depth = max(tiny_settings.evaluate.at)
+    popular = rankers["popularity"].rank(list(split.histories), depth, exclude=list(split.histories)).items
     assert report.ranks["popularity.filtered"].to_numpy().tolist() == hit_ranks(popular, split.targets).tolist()
     sampled = {part["users"] for part in report.metrics["slices"]["truncated"].values()}
     assert sampled == {min(len(split.users), tiny_settings.evaluate.truncated_users)}

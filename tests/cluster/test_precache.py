@@ -21,7 +21,7 @@ from semconv.artifacts import Corpus, Run, TopKSnapshot, finish, staging
 from semconv.artifacts.corpus import ITEMS, SEQUENCES
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.behaviour.popularity import training_counts
-from semconv.config import PrecacheSettings, RecommendSettings, Settings
+from semconv.config import EvaluateSettings, PrecacheSettings, RecommendSettings, Settings
 from semconv.errors import ArtifactError, ResourceError
 from semconv.recommend.collaborative import CollaborativeRanker
 from semconv.recommend.ranker import NO_ITEM, Ranker
@@ -71,7 +71,7 @@ def open_nothing(run: Run, chosen: RecommendSettings) -> Ranker:
 
 def precache(run: Run, target: Path, opener: object = open_counter, **chosen: object) -> TopKSnapshot:
     asked = PrecacheSettings.model_validate({"k": K, "shards": 3, "batch_size": 10, **chosen})
-    settings = Settings(precache=asked, recommend=RECOMMEND)
+    settings = Settings(precache=asked, recommend=RECOMMEND, evaluate=EvaluateSettings(at=(K,)))
     with staging(target) as folder:
         work = Work(settings, run, "asked", StageLine("precache"), {"corpus": Corpus.open(run.artifact("corpus"))})
         work.folders["topk"] = folder

@@ -19,7 +19,7 @@ from tests.e2e.conftest import REPOSITORY, Command
 from tests.kill import has_checkpoint, kill_when
 
 STAGES = ["ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate", "precache"]
-KINDS = ["corpus", "vectors", "behaviour", "base", "tokens", "examples", "model", "report", "topk"]
+KINDS = ["corpus", "vectors", "behaviour", "base", "tokens", "examples", "model", "blend", "report", "topk"]
 
 
 def snapshot(run: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from semconv.alignment.mixture import Mixture
 from semconv.alignment.prompts import HistoryPrompt, history_opening, history_prefix
 from semconv.alignment.sampler import Sampler
 from semconv.alignment.sequences import windows
-from semconv.alignment.spelling import compact_example, token_example
+from semconv.alignment.spelling import compact_example, compact_size, token_example, token_size
 from semconv.alignment.templates import TEMPLATES
 from semconv.artifacts.ragged import Ragged
 from semconv.llm.compact_batch import NOTHING, pack_examples
@@ -132,9 +133,20 @@ def test_a_weight_changes_how_much_and_not_what(inputs: Inputs) -> None:
         assert _plain(less.row("textual", number)) == _plain(more.row("textual", number))
 
 
+@pytest.mark.parametrize("spelling", ["compact", "tokens"])
+def test_sizes_are_those_of_the_examples(inputs: Inputs, spelling: str) -> None:
+    builder = builder_of(inputs, align(spelling))
+    make, measure = (token_example, token_size) if spelling == "tokens" else (compact_example, compact_size)
+    for family, size in builder.sizes.items():
+        for number in range(min(size, 60)):
+            row = builder.row(family, number)
+            example: Any = make(row)
+            assert measure(row) == (len(example), example.target_count)
+
+
 def test_scales_make_the_mean_over_ranks_the_mean_over_targets(inputs: Inputs) -> None:
     builder = builder_of(inputs, align("compact"))
-    examples = Mixture(builder, {"sequential": 60, "textual": 20}, 1, compact_example)
+    examples = Mixture(builder, {"sequential": 60, "textual": 20}, 1, compact_example, compact_size)
     for world in (1, 2, 3):
         ranks = [Batches(examples, pack_examples, batch_size=6, seed=0, rank=r, world=world) for r in range(world)]
         packed = [batches(0, 1).parts[0] for batches in ranks]

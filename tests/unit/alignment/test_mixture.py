@@ -22,7 +22,9 @@ class Numbered:
 
 def mixture(seed: int = 1, **counts: int) -> Mixture[tuple[str, int]]:  # type: ignore[type-var]  # no model reads these
     names = list(SIZES)
-    return Mixture(Numbered(), counts, seed, lambda row: (names[int(row.words[0])], int(row.items[0])))
+    return Mixture(
+        Numbered(), counts, seed, lambda row: (names[int(row.words[0])], int(row.items[0])), lambda row: (1, 1)
+    )
 
 
 def epoch(mixed: Mixture[tuple[str, int]], number: int) -> list[tuple[str, int]]:  # type: ignore[type-var]

@@ -169,7 +169,7 @@ def test_likes_are_the_most_frequent_telling_categories_and_brands(builder: Buil
 
 
 def test_long_histories_are_cut_where_the_context_ends_oldest_out(inputs: Inputs, tokenizer: Any) -> None:
-    builder = builder_of(inputs, align("tokens", max_history=400))
+    builder = builder_of(inputs, align("tokens"))
     task = TASKS["choice"]
     history = np.arange(300, dtype=np.int32) % ITEM_COUNT
     candidates = np.asarray([1, 2, 3, 4], np.int32)

@@ -91,6 +91,22 @@ def test_items_are_found_by_id_and_shown_with_their_titles(tmp_path: Path) -> No
     assert [column.tolist() for column in snapshot.popular] == [[1, 3, 4, 0, 2], [5, 5, 2, 1, 0]]
 
 
+def test_blocked_items_are_in_the_catalogue_and_never_popular(tmp_path: Path) -> None:
+    with staging(tmp_path / "topk") as folder:
+        write_catalogue(
+            folder,
+            item_ids=CATALOGUE,
+            titles=TITLES,
+            popularity=np.array([1, 5, 0, 5, 2]),
+            blocked=np.array([1, 2], np.int32),
+        )
+        TopKWriter(folder, shards=1, k=K).finish(pa.array([], pa.string()))
+        finish(folder, "topk", settings={"precache": {"k": K}}, inputs={}, counts={}, request="asked", seconds=0)
+    snapshot = TopKSnapshot.open(tmp_path / "topk")
+    assert [column.tolist() for column in snapshot.popular] == [[3, 4, 0], [5, 2, 1]]
+    assert snapshot.item_index(CATALOGUE[1]) == 1
+
+
 @pytest.mark.parametrize(
     ("written", "expected", "named"),
     [

@@ -17,17 +17,26 @@ from semconv.artifacts import Report, finish, staging
 from semconv.artifacts.report import METRICS, RANKS
 from semconv.evaluation.compare import compare, open_reports
 from semconv.evaluation.paired import Paired
-from semconv.evaluation.significance import best_baseline, holm, is_baseline, significance
+from semconv.evaluation.significance import best_baseline, each_baseline, holm, is_baseline, significance
 
 USERS = 400
 
 
-def write(run: Path, ranks: dict[str, np.ndarray], targets: np.ndarray, deepest: int = 20) -> Path:
+def write(
+    run: Path,
+    ranks: dict[str, np.ndarray],
+    targets: np.ndarray,
+    deepest: int = 20,
+    aliases: dict[str, str] | None = None,
+) -> Path:
     """A report with nothing but what a comparison reads."""
+    aliases = aliases or {}
     scores = {"filtered": {"metrics": {f"recall@{deepest}": 0.0}}}
     columns = {f"{name}.{kind}": values for name, values in ranks.items() for kind in ("filtered", "unfiltered")}
     with staging(run / "report") as folder:
-        (folder / METRICS).write_text(json.dumps({"systems": dict.fromkeys(ranks, scores)}))
+        (folder / METRICS).write_text(
+            json.dumps({"systems": dict.fromkeys([*ranks, *aliases], scores), "aliases": aliases})
+        )
         table = pa.table({"user": np.arange(len(targets)), "target": targets, **columns})
         pq.write_table(table, folder / RANKS)
         finish(folder, "report", settings={}, inputs={}, counts={}, request="r", seconds=1.0)
@@ -82,6 +91,29 @@ def test_the_command_prints_both_tables(reports: list[Path], capsys: pytest.Capt
     assert "not shown to be real" in printed
 
 
+def test_a_system_of_two_names_is_shown_once_and_found_by_either(tmp_path: Path) -> None:
+    targets = np.arange(USERS, dtype=np.int32)
+    folders = [
+        write(
+            tmp_path / spelling,
+            {f"generative_{spelling}": ranks(chance, 5), "sasrec": ranks(0.2, 1)},
+            targets,
+            aliases={"generative": f"generative_{spelling}"},
+        )
+        for spelling, chance in (("tokens", 0.1), ("compact", 0.3))
+    ]
+    reports = open_reports(folders)
+    assert [entry.system for entry in compare(reports).entries] == [
+        "generative_tokens",
+        "sasrec",
+        "generative_compact",
+        "sasrec",
+    ]
+    asked = compare(reports, ["generative", "generative_compact"])
+    assert [str(entry) for entry in asked.entries] == ["tokens/generative_tokens", "compact/generative_compact"]
+    assert [one.real for one in asked.differences] == [True, True]
+
+
 @pytest.mark.parametrize("spoil", ["users", "targets", "depth", "system"])
 def test_what_cannot_be_compared_is_refused(
     tmp_path: Path, reports: list[Path], capsys: pytest.CaptureFixture[str], spoil: str
@@ -130,6 +162,11 @@ def test_the_strongest_baseline_is_chosen_among_baselines_alone() -> None:
     assert set(compared) == {f"{name}_vs_best_baseline" for name in ("random", "dccf", "generative")}
     assert all(one.second == "sasrec" for pair in compared.values() for one in pair)
     assert compared["generative_vs_best_baseline"][0].p < 0.05
+    assert each_baseline(paired, 10) == {}
+    found["converged"] = np.maximum(found["sasrec"], found["dccf"])
+    each = each_baseline(Paired.of(found, (10,), 200, seed=1), 10)
+    assert list(each) == ["random", "sasrec", "dccf"]
+    assert all((one.first, one.second) == ("converged", name) for name, pair in each.items() for one in pair)
     only = Paired.of({"generative": found["generative"]}, (10,), 50, seed=1)
     assert significance(only, 10) == {}
 

@@ -14,10 +14,13 @@ from small_shop import HOSTILE, N_ITEMS, N_USERS, Stepping
 
 from semconv.artifacts import Corpus, Report, finish, staging
 from semconv.evaluation.about import About, describe
+from semconv.evaluation.aliases import aliases
 from semconv.evaluation.beyond import Catalogue
-from semconv.evaluation.charts import spread, ticks
-from semconv.evaluation.examples import choose
+from semconv.evaluation.charts import Dots, Line, dot_chart, line_chart, spread, ticks
+from semconv.evaluation.code_map import CodeMap
+from semconv.evaluation.examples import LONGEST, TOP, Example, choose
 from semconv.evaluation.metrics import hit_ranks
+from semconv.evaluation.page import page
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.results import Result, measure
 from semconv.evaluation.slices import Slices, slice_users
@@ -25,7 +28,14 @@ from semconv.evaluation.tables import text_table
 from semconv.evaluation.truncation import KEPT, TruncatedGathering, rank_truncated
 from semconv.evaluation.write import write_report
 
-STEPS = {"popularity": 1, "sasrec": 7, "<b>odd</b>": 11, "converged": 13, "converged_without_generative": 17}
+STEPS = {
+    "popularity": 1,
+    "sasrec": 7,
+    "<b>odd</b>": 11,
+    "generative_compact": 19,
+    "converged": 13,
+    "converged_without_generative": 17,
+}
 SYSTEMS = {name: Stepping(name, step) for name, step in STEPS.items()}
 K = 10
 
@@ -65,12 +75,18 @@ def about(corpus: Corpus, seconds: float = 2.5) -> About:
     return replace(described, curves=curves)
 
 
+def codes() -> CodeMap:
+    places = np.random.default_rng(2).uniform(-1, 1, size=(N_ITEMS, 2))
+    return CodeMap(places, (np.arange(N_ITEMS) % 4).astype(np.int32), "30 items in <u>some</u> space")
+
+
 def write(folder: Path, corpus: Corpus, rankings: Rankings, seconds: float = 2.5) -> Report:
     split = corpus.split("test")
     with staging(folder) as target:
         examples = choose(corpus, split, rankings, 10, 17)
         result = evaluate(corpus, rankings)
-        write_report(target, result, slices_of(corpus, result), about(corpus, seconds), split, examples)
+        slices, described = slices_of(corpus, result), about(corpus, seconds)
+        write_report(target, result, slices, described, split=split, examples=examples, codes=codes())
         finish(target, "report", settings={}, inputs={"corpus": corpus}, counts={}, request="r", seconds=1.0)
     return Report.open(folder)
 
@@ -78,11 +94,11 @@ def write(folder: Path, corpus: Corpus, rankings: Rankings, seconds: float = 2.5
 def test_metrics_follow_the_contract(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
     report = write(tmp_path / "report", corpus, rankings)
     content = report.metrics
-    parts = {"users", "seed", "fingerprint", "stage_seconds", "systems", "significance", "slices"}
+    parts = {"users", "seed", "fingerprint", "stage_seconds", "systems", "aliases", "significance", "slices"}
     assert set(content) == parts
     assert (content["users"], content["seed"], content["stage_seconds"]) == (N_USERS, 17, {"ingest": 2.5})
     assert content["fingerprint"] == about(corpus).fingerprint
-    assert list(content["systems"]) == list(SYSTEMS)
+    assert list(content["systems"]) == [*SYSTEMS, "generative"]
     for by_filter in content["systems"].values():
         assert set(by_filter) == {"filtered", "unfiltered"}
         for scores in by_filter.values():
@@ -95,14 +111,40 @@ def test_metrics_follow_the_contract(tmp_path: Path, corpus: Corpus, rankings: R
             assert {"diversity@5", "diversity@10"} <= scores["metrics"].keys()
 
 
+def test_the_generative_model_goes_by_its_contract_name_too(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
+    report = write(tmp_path / "report", corpus, rankings)
+    content = report.metrics
+    assert content["aliases"] == report.aliases == {"generative": "generative_compact"}
+    assert content["systems"]["generative"] == content["systems"]["generative_compact"]
+    assert "generative.filtered" not in report.ranks.column_names
+    for shown in (report.page, report.path / "report.md"):
+        assert not re.search(r">Generative<|`generative`", shown.read_text())
+
+
+def test_only_the_aligned_model_has_another_name() -> None:
+    assert aliases(["sasrec", "generative_tokens", "converged_without_generative"]) == {
+        "generative": "generative_tokens"
+    }
+    assert aliases(["sasrec", "converged"]) == {}
+
+
 def test_significance_follows_the_contract(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
     content = write(tmp_path / "report", corpus, rankings).metrics
     figures = {name: by["filtered"]["metrics"] for name, by in content["systems"].items()}
-    baselines = [name for name in STEPS if not name.startswith("converged")]
+    baselines = [name for name in STEPS if not name.startswith(("converged", "generative"))]
     best = max(baselines, key=lambda name: figures[name]["ndcg@10"])
     others = [name for name in STEPS if name != best]
     names = {f"{name}_vs_best_baseline" for name in others} | {"converged_vs_converged_without_generative"}
-    assert set(content["significance"]) == names
+    assert set(content["significance"]) == names | {"converged_vs_each_baseline"}
+    each = content["significance"].pop("converged_vs_each_baseline")
+    assert list(each) == baselines
+    assert each[best] == content["significance"]["converged_vs_best_baseline"]["all"]
+    for baseline, by_metric in each.items():
+        assert list(by_metric) == ["ndcg@10", "recall@10"]
+        for metric, one in by_metric.items():
+            assert one["difference"] == pytest.approx(figures["converged"][metric] - figures[baseline][metric])
+            assert one["low"] <= one["difference"] <= one["high"]
+            assert 0 < one["p"] <= 1
     for name, found in content["significance"].items():
         against = "converged_without_generative" if name.endswith("_generative") else best
         assert (found["metric"], found["baseline"]) == ("ndcg@10", against)
@@ -181,7 +223,7 @@ def test_the_page_stands_alone_and_lets_no_data_speak_html(tmp_path: Path, corpu
     tags = Tags()
     tags.feed(html)
     assert tags.open == []
-    assert not {"script", "img", "link", "iframe", "i"} & set(tags.tags)
+    assert not {"script", "img", "link", "iframe", "i", "u"} & set(tags.tags)
     assert not {"src", "href", "onload", "action"} & {name for name, _ in tags.attributes}
     assert not re.search(r"url\(|@import", html)
     # The hostile title is there, as text; the only addresses are the ones inside such text.
@@ -197,7 +239,9 @@ def test_the_page_shows_all_its_parts(tmp_path: Path, corpus: Corpus, rankings: 
     report = write(tmp_path / "report", corpus, rankings)
     html = report.page.read_text()
     assert html.count('<article class="user">') == 10
-    assert html.count("<svg") == 2 + 2 + 2 + 1
+    assert html.count("<details open>") == 1
+    assert html.count("<svg") == 2 + 2 + 2 + 1 + 1
+    assert html.count("<g fill=") == 4
     value = report.metrics["systems"]["sasrec"]["filtered"]["metrics"]["recall@5"]
     assert f"{value:.4f}" in html
     text = (report.path / "report.md").read_text()
@@ -206,6 +250,7 @@ def test_the_page_shows_all_its_parts(tmp_path: Path, corpus: Corpus, rankings: 
     for shown in (html, text):
         assert f"{part:.4f}" in shown
         assert "against" in shown
+        assert "Converged minus each baseline" in shown
         assert "Diversity@10" in shown
         assert "last 2 events (13 users)" in shown
     assert "prefers-color-scheme: dark" in html
@@ -222,6 +267,43 @@ def test_examples_are_what_the_systems_said(corpus: Corpus, rankings: Rankings) 
     assert [e.user for e in choose(corpus, split, rankings, 4, 1)] == [
         e.user for e in choose(corpus, split, rankings, 4, 1)
     ]
+
+
+def test_a_page_of_endless_titles_stays_small_and_says_who_found_what(corpus: Corpus, rankings: Rankings) -> None:
+    split, result = corpus.split("test"), evaluate(corpus, rankings)
+    examples = choose(corpus, split, rankings, 20, 17)
+    long = [replace(example, target="x" * LONGEST) for example in examples]
+    many = [replace(e, tops={f"system {n}": (("y" * LONGEST, n < 2),) * TOP for n in range(20)}) for e in long]
+    html = page(result, slices_of(corpus, result), about(corpus), many, codes())
+    assert len(html.encode()) < 1_000_000
+    assert html.count("found by 2 of 20 systems") == len(examples) == 20
+
+
+def test_titles_are_cut_where_they_get_too_long(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
+    def first_target(title: str) -> Example:
+        corpus.__dict__["items"] = items.set_column(1, "title", [[title] * N_ITEMS])
+        return choose(corpus, corpus.split("test"), rankings, 1, 17)[0]
+
+    items = corpus.items
+    try:
+        assert first_target("z" * LONGEST).target == "z" * LONGEST
+        assert first_target("z" * 5000).target == "z" * (LONGEST - 1) + "…"
+    finally:
+        corpus.__dict__["items"] = items
+
+
+@pytest.mark.parametrize("label", ["0.07", "Converged without LLM", "a system with quite a long name"])
+def test_labels_have_room_beside_the_chart(label: str) -> None:
+    widest = 7.3 * len(label)
+    lines = line_chart("x", [Line(label, [(1, 0.1), (50, 0.2)], "generative")], x_label="k")
+    dots = dot_chart("x", [Dots(label, [(0.1, 0.0, 0.2, True)], "generative")])
+    for chart, anchor in ((lines, "start"), (dots, "end")):
+        width = float(re.search(r'viewBox="0 0 (\d+)', chart)[1])
+        at = float(re.search(rf'class="name[^"]*" x="([\d.]+)"[^>]*text-anchor="{anchor}"', chart)[1])
+        assert at >= widest if anchor == "end" else at + widest <= width
+        drawn = [float(x) for x in re.findall(r'x2="([\d.]+)"', chart)]
+        assert max(drawn) <= width
+        assert max(drawn) - (52 if anchor == "start" else at) >= 250
 
 
 def test_the_lead_is_the_best_against_the_next(corpus: Corpus, rankings: Rankings) -> None:

@@ -13,6 +13,7 @@ from transformers import (
     CohereConfig,
     Gemma2Config,
     GPT2Config,
+    GraniteConfig,
     LlamaConfig,
     MistralConfig,
     PhiConfig,
@@ -41,6 +42,7 @@ def language_model(shape: str, vocabulary: int) -> Any:
         "mistral": lambda: MistralConfig(**SIZES, vocab_size=vocabulary, num_key_value_heads=2, sliding_window=8),
         "gemma2": lambda: Gemma2Config(**SIZES, vocab_size=vocabulary, num_key_value_heads=2, head_dim=8),
         "cohere": lambda: CohereConfig(**SIZES, vocab_size=vocabulary, num_key_value_heads=2, logit_scale=0.1),
+        "granite": lambda: GraniteConfig(**SIZES, vocab_size=vocabulary, num_key_value_heads=2, logits_scaling=8.0),
         "bloom": lambda: BloomConfig(hidden_size=32, n_layer=2, n_head=4, vocab_size=vocabulary),
         "phi": lambda: PhiConfig(**SIZES, vocab_size=vocabulary),
         "gpt2": lambda: GPT2Config(

@@ -50,6 +50,14 @@ def require_it_of_a_random_draw(shape: str, collisions: bool, seed: int, beams: 
     require_what_generate_finds(language_model(shape, spelling.vocabulary), spelling, histories, beams)
 
 
+@pytest.mark.parametrize("shape", ["cohere", "granite"])
+def test_scores_are_scaled_as_the_model_scales_them(shape: str) -> None:
+    rng = np.random.default_rng(3)
+    spelling = Spelling(distinct_rows(rng, 60, 3, 6), 6)
+    histories = [rng.integers(0, len(spelling.rows), length).astype(np.int32) for length in (0, 4)]
+    require_what_generate_finds(language_model(shape, spelling.vocabulary), spelling, histories, 10)
+
+
 @pytest.mark.parametrize("collisions", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(5))

@@ -11,8 +11,14 @@ import torch
 from torch.nn import functional as F
 from transformers import (
     AutoModelForCausalLM,
+    CohereConfig,
+    CohereForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    GraniteConfig,
+    GraniteForCausalLM,
     Lfm2Config,
     Lfm2ForCausalLM,
     Qwen3Config,
@@ -92,6 +98,51 @@ def test_loss_and_gradients_are_the_stock_models(make: Any, plain: int, monkeypa
     wanted = loss_and_gradients(stock_loss(stock := make().eval(), batch), stock)
     wrapped = PackedCausal(make()).eval()
     assert_same(loss_and_gradients(wrapped(batch), wrapped.model), wanted)
+
+
+SMALL: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "initializer_range": 0.3,
+    "pad_token_id": 0,
+}
+CHANGED_LOGITS: dict[str, Any] = {
+    "cohere": lambda: CohereForCausalLM(CohereConfig(**SMALL, logit_scale=0.25)),
+    "granite": lambda: GraniteForCausalLM(GraniteConfig(**SMALL, logits_scaling=4.0)),
+    "gemma": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SMALL, head_dim=8, final_logit_softcapping=1.5)),
+}
+
+
+def changing_logits(kind: str) -> Any:
+    torch.manual_seed(0)
+    return CHANGED_LOGITS[kind]().eval()
+
+
+@pytest.mark.parametrize("kind", CHANGED_LOGITS)
+def test_logits_are_scaled_and_capped_as_the_model_does(kind: str) -> None:
+    batch, stock, wrapped = texts(), changing_logits(kind), PackedCausal(changing_logits(kind)).eval()
+    require_apart(wrapped)
+    wanted = loss_and_gradients(stock_loss(stock, batch), stock)
+    bare = F.cross_entropy(
+        stock.get_output_embeddings()(wrapped.hidden(batch)), batch.labels_RT.flatten()[batch.asked_P], reduction="sum"
+    )
+    assert not torch.allclose(bare * batch.scale, wanted["loss"], rtol=1e-3)
+    assert_same(loss_and_gradients(wrapped(batch), wrapped.model), wanted)
+
+
+def test_a_model_that_does_more_with_its_logits_is_refused() -> None:
+    class Bent(Qwen3ForCausalLM):  # type: ignore[misc]
+        def forward(self, *given: Any, **named: Any) -> Any:
+            out = super().forward(*given, **named)
+            out.logits = out.logits.abs()
+            return out
+
+    with pytest.raises(ArtifactError, match="Bent logits are changed after the output projection"):
+        require_apart(PackedCausal(Bent(qwen().config)))
 
 
 def opened(share: bool) -> TokenBatch:

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from semconv.alignment.batches import Batches
+from semconv.llm.packed_causal import TokenExample
 from semconv.llm.packing import pack
 from semconv.packing import first_fit, spread
 from tests.unit.training.tiny_job import COUNT, Texts, portions
+from tests.unit.training.tiny_job import pack as pack_tiny
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (2, 1), (3, 2), (2, 9)])
@@ -34,6 +37,26 @@ def test_ranks_share_every_step(world: int, accumulate: int) -> None:
                     seen[tuple(part.ids_RT[part.segments_RT == number].tolist())] += 1
     assert seen == texts
     assert len(ranks[0]) == COUNT
+
+
+def test_a_rank_makes_its_own_examples_and_no_others() -> None:
+    made: list[list[int]] = [[], [], []]
+
+    class Counted(Texts):
+        def __init__(self, rank: int) -> None:
+            super().__init__()
+            self.rank = rank
+
+        def example(self, epoch: int, number: int) -> TokenExample:
+            made[self.rank].append(number)
+            return super().example(epoch, number)
+
+    for rank in range(3):
+        batches = Batches(Counted(rank), pack_tiny, batch_size=8, seed=3, rank=rank, world=3, accumulate=2)
+        for step in range(batches.steps):
+            batches(0, step)
+    assert sorted(number for numbers in made for number in numbers) == list(range(COUNT))
+    assert all(made)
 
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=60)

@@ -32,6 +32,9 @@ class Texts:
     def example(self, epoch: int, number: int) -> TokenExample:
         return TokenExample(self.rows[number], np.ones(len(self.rows[number]), np.bool_))
 
+    def size(self, epoch: int, number: int) -> tuple[int, int]:
+        return len(self.rows[number]), len(self.rows[number]) - 1
+
 
 def tiny_model(*, tied: bool = True, layers: int = 2) -> Any:
     torch.manual_seed(1)
