@@ -10,6 +10,7 @@ import difflib
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -148,9 +149,14 @@ def _holds(tree: Any, path: Sequence[Any], value: Any) -> bool:
 def main(work: Callable[[Settings], None], program: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run ``work`` as a command: settings from ``arguments`` (default `sys.argv`), errors as one message.
 
+    ``program`` is the module that ``work`` is a function of, where that is run itself: it is imported by its name, as
+    worker processes import it, for what belongs to ``__main__`` would have to be sent to them.
+
     Exits 0 when done, 2 on a `SemconvError` (one message on standard error, no traceback), 130 on Ctrl-C or SIGTERM.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if getattr(work, "__module__", None) == "__main__":
+        work = getattr(import_module(program), work.__name__)
     try:
         work(load_settings(sys.argv[1:] if arguments is None else arguments, program))
     except SemconvError as error:

@@ -72,6 +72,13 @@ def test_one_command_runs_one_stage(tiny: list[str], command: Command, tmp_path:
     assert "Traceback" not in done.stderr
 
 
+def test_a_stage_of_actors_runs_by_its_own_command(tiny: list[str], command: Command, copied_run: Path) -> None:
+    before = (copied_run / "topk" / "manifest.json").read_text()
+    done = command("pipelines.precache", *tiny, "--run.root", copied_run.parent, "--run.force", "true")
+    assert done.returncode == 0, done.stderr
+    assert (copied_run / "topk" / "manifest.json").read_text() != before
+
+
 def test_a_missing_input_is_one_message_and_touches_nothing(command: Command, copied_run: Path) -> None:
     before = snapshot(copied_run)
     done = command(
