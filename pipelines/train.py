@@ -89,7 +89,7 @@ def _refuse_other_workers(other: Path, name: str, workers: int) -> None:
         raise SettingError(
             f"This training was interrupted on {made_by} workers and {name}.workers is {workers}; its checkpoint lies "
             f"in {made_by} parts, one for each worker",
-            f"Set --{name}.workers {made_by} to go on from it, or --run.force true to throw it away and start afresh",
+            f"Set --{name}.workers {made_by} to go on from it, or --run.force to throw it away and start afresh",
         )
 
 

@@ -113,7 +113,7 @@ def test_resume_a_job_that_died_on_the_workers_it_had_and_no_others(run: Run, tm
     assert not run.artifact("model").exists()
     with pytest.raises(SettingError, match=r"interrupted on 2 workers and align\.workers is 1") as caught:
         run_stages(_settings(run, _short(workers=1)), pipelines.align.STAGES)
-    assert caught.value.remedy.startswith("Set --align.workers 2 to go on from it, or --run.force true")
+    assert caught.value.remedy.startswith("Set --align.workers 2 to go on from it, or --run.force")
     run_stages(_settings(run, _short()), _dying(log, max_failures=0))
     _require_resumed(run, log, _short())
     assert Recommender.open(run.artifact("model")).spelling == "compact"

@@ -74,7 +74,7 @@ def test_one_command_runs_one_stage(tiny: list[str], command: Command, tmp_path:
 
 def test_a_stage_of_actors_runs_by_its_own_command(tiny: list[str], command: Command, copied_run: Path) -> None:
     before = (copied_run / "topk" / "manifest.json").read_text()
-    done = command("pipelines.precache", *tiny, "--run.root", copied_run.parent, "--run.force", "true")
+    done = command("pipelines.precache", *tiny, "--run.root", copied_run.parent, "--run.force")
     assert done.returncode == 0, done.stderr
     assert (copied_run / "topk" / "manifest.json").read_text() != before
 
