@@ -73,5 +73,10 @@ STAGES = (examples.STAGE, STAGE)
 """With what it trains on."""
 
 
+def run(settings: Settings) -> None:
+    """Run this stage, and the one that writes what it trains on."""
+    run_stages(settings, STAGES)
+
+
 if __name__ == "__main__":
-    main(lambda settings: run_stages(settings, STAGES), "pipelines.align")
+    main(run, "pipelines.align")

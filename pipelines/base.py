@@ -51,5 +51,10 @@ STAGE = Stage(
 )
 
 
+def run(settings: Settings) -> None:
+    """Run this stage alone."""
+    run_stages(settings, (STAGE,))
+
+
 if __name__ == "__main__":
-    main(lambda settings: run_stages(settings, [STAGE]), "pipelines.base")
+    main(run, "pipelines.base")

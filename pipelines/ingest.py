@@ -19,6 +19,7 @@ from ray.data.datasource import ReadTask
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import Manifest, Run
 from semconv.cli import main
+from semconv.config import Settings
 from semconv.corpus.accounting import sentence
 from semconv.corpus.build import build_corpus
 from semconv.corpus.gather import Cleaned
@@ -130,5 +131,10 @@ STAGE = Stage(
 )
 
 
+def run(settings: Settings) -> None:
+    """Run this stage alone."""
+    run_stages(settings, (STAGE,))
+
+
 if __name__ == "__main__":
-    main(lambda settings: run_stages(settings, [STAGE]), "pipelines.ingest")
+    main(run, "pipelines.ingest")
