@@ -76,6 +76,21 @@ def test_encoders_and_counters_tell_their_scores(opened: Opened, histories: list
     assert torch.equal(told[..., 2] > told[..., 2].amin(), last_BN > 0)
 
 
+def test_the_model_tells_its_own_probability_of_any_item(opened: Opened, histories: list[Any]) -> None:
+    """Narrow search or not: what a search over the whole catalogue says, and how much more than without history."""
+    source, n_items = opened.sources(beams=5)[0], opened.corpus.n_items
+    items_BM = torch.randint(n_items, (len(histories), 9), generator=torch.Generator().manual_seed(0))
+    reading = source.read(histories)
+    told, proposed = reading.features(items_BM), reading.best(5, None)
+    whole = opened.generative(n_items, "legal", "float32").rank([*histories, np.zeros(0, np.int32)], n_items)
+    scores = [dict(zip(*row, strict=True)) for row in zip(whole.items.tolist(), whole.scores.tolist(), strict=True)]
+    for row, items in enumerate(items_BM.tolist()):
+        assert told[row, :, 0].tolist() == pytest.approx([scores[row][item] for item in items], abs=1e-4)
+        lift = [scores[row][item] - scores[-1][item] for item in items]
+        assert told[row, :, 1].tolist() == pytest.approx(lift, abs=1e-4)
+        assert told[row, :, 2].tolist() == [item in proposed[row] for item in items]
+
+
 def test_facts_in_common_count_the_more_the_rarer() -> None:
     import pyarrow as pa
 
@@ -125,6 +140,25 @@ def test_a_blend_learns_what_decided(hidden: int) -> None:
     assert all(torch.equal(mine, same) for mine, same in zip(blend.parameters(), again.parameters(), strict=True))
     restored = Blend.of(blend.described())
     assert torch.equal(restored(other.evidence.features_BMF), blend(other.evidence.features_BMF))
+
+
+def test_a_blend_is_fitted_for_lists_without_what_people_have() -> None:
+    """What is left out of the ranking is told apart among all candidates, and no rival among the rest."""
+    lesson = planted(400, 0)
+    had = lesson.evidence.items_BM[:, :6].numpy().astype(np.int32)
+    excluded = [np.setdiff1d(items, [target]) for items, target in zip(had, lesson.targets_U, strict=True)]
+    blend = fit_blend(replace(lesson, excluded=excluded), hidden=0, epochs=5, seed=0)
+    without = fit_blend(lesson, hidden=0, epochs=5, seed=0)
+    assert not torch.equal(blend.linear.weight, without.linear.weight)
+    barred_UM = replace(lesson, excluded=excluded).barred
+    assert barred_UM.sum(dim=1).tolist() == [len(items) for items in excluded]
+
+
+def test_a_target_that_is_no_candidate_is_no_hit_however_few_there_are() -> None:
+    lesson = planted(4, 0)
+    few = replace(lesson, evidence=lesson.evidence.of(torch.arange(4)), targets_U=np.full(4, 99, np.int32))
+    blend = fit_blend(lesson, hidden=0, epochs=1, seed=0)
+    assert (target_ranks(blend, few) >= 10).all()
 
 
 def test_figures_are_of_users_that_were_not_fitted_on() -> None:
