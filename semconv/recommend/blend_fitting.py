@@ -108,30 +108,34 @@ def fit_blend(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> Blend:
     return blend.eval().requires_grad_(False)
 
 
-def held_out(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> tuple[float, float]:
-    """Recall@10 and NDCG@10, filtered, of users that the blend which ranks for them was not fitted on."""
+def held_out(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> Int64:
+    """Ranks, as `target_ranks` has them, of users that the blend which ranks for them was not fitted on: int64 (U,)."""
     users = len(lesson.targets_U)
     fold_U = np.random.default_rng(seed).permutation(users) % FOLDS
-    hits, gain = 0, 0.0
+    ranks_U = np.zeros(users, np.int64)
     for fold in range(FOLDS):
         blend = fit_blend(lesson.of(np.flatnonzero(fold_U != fold)), hidden=hidden, epochs=epochs, seed=seed)
-        ranks = target_ranks(blend, lesson.of(np.flatnonzero(fold_U == fold)))
-        found = ranks[ranks < CUT]
-        hits += len(found)
-        gain += float((1.0 / np.log2(found + 2.0)).sum())
-    return hits / max(1, users), gain / max(1, users)
+        ranks_U[fold_U == fold] = target_ranks(blend, lesson.of(np.flatnonzero(fold_U == fold)))
+    return ranks_U
+
+
+def figures(ranks_U: Int64) -> tuple[float, float]:
+    """Recall@10 and NDCG@10 of ranks that count from 0."""
+    found = ranks_U[ranks_U < CUT]
+    users = max(1, len(ranks_U))
+    return len(found) / users, float((1.0 / np.log2(found + 2.0)).sum()) / users
 
 
 @torch.no_grad()
 def target_ranks(blend: Blend, lesson: Lesson) -> Int64:
     """Candidates above what each user took, excluded ones left out: int64 (U,), more than all where it is none.
 
-    Half of those that tie count as above.
+    Half of those that tie with it count as above, the odd one too.
     """
     right_UM, barred_UM = lesson.right, lesson.barred
     scores_UM = blend(lesson.evidence.features_BMF).masked_fill(barred_UM, -torch.inf)
     target_U1 = scores_UM.masked_fill(~right_UM, -torch.inf).amax(dim=1, keepdim=True)
-    above_U = (scores_UM > target_U1).sum(dim=1) + ((scores_UM == target_U1).sum(dim=1) - 1) // 2
+    above_U = (scores_UM > target_U1).sum(dim=1) + (scores_UM == target_U1).sum(dim=1) // 2
     missing_U = ~(right_UM & ~barred_UM).any(dim=1)
     ranks_U: Int64 = above_U.masked_fill(missing_U, max(CUT, right_UM.shape[1])).numpy()
     return ranks_U

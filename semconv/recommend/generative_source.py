@@ -1,4 +1,4 @@
-"""The generative model as a source of evidence: what its beam search finds, and how likely it says every candidate is.
+"""The generative model as a source of evidence: what its beam search finds, and how good it says every candidate is.
 
 B histories, K beams, M candidates, N items.
 """
@@ -18,14 +18,14 @@ from semconv.recommend.ranker import NO_ITEM, Ranking
 
 
 class GenerativeSource:
-    """Log-probabilities of items, how much more likely a history makes them, and which of them the search finds.
+    """Scores of items, how much a history raises them, and which of them the search finds.
 
-    The search proposes. Then it is led, by a filter, to the items asked about, so that each has its own
-    log-probability, whether the search alone would have come to it or not. ``lift`` is how much more likely the
-    history makes an item than no history at all: what the model knows besides what everybody buys.
+    The search proposes. Then it is led, by a filter, to the items asked about, so that each has its own score, whether
+    the search alone would have come to it or not. ``lift`` is that score less the one after no history at all: what
+    the model knows besides what everybody buys.
     """
 
-    features = ("generative.log_probability", "generative.lift", "generative.found")
+    features = ("generative.score", "generative.lift", "generative.found")
 
     def __init__(self, ranker: GenerativeRanker) -> None:
         self._ranker = ranker
@@ -36,13 +36,13 @@ class GenerativeSource:
 
     @cached_property
     def _usual(self) -> torch.Tensor:
-        """Log-probability of every item after no history at all, float32 (N)."""
+        """Score of every item after no history at all, float32 (N)."""
         everything = torch.arange(self._ranker.trie.n_items)[None]
-        return log_probabilities(self._ranker, [np.zeros(0, np.int32)], everything)[0]
+        return scores_of(self._ranker, [np.zeros(0, np.int32)], everything)[0]
 
 
-def log_probabilities(ranker: GenerativeRanker, histories: Sequence[Int32], items_BM: torch.Tensor) -> torch.Tensor:
-    """Of the items int64 (B, M), which may repeat, after each history: float32 (B, M)."""
+def scores_of(ranker: GenerativeRanker, histories: Sequence[Int32], items_BM: torch.Tensor) -> torch.Tensor:
+    """Scores of the items int64 (B, M), which may repeat, after each history: float32 (B, M)."""
     asked = [np.unique(items_M).astype(np.int32) for items_M in items_BM.numpy()]
     found = ranker.rank(histories, max(map(len, asked)), allow=asked)
     return _looked_up(found, items_BM)[0]
@@ -71,9 +71,9 @@ class _Read:
 
     def features(self, items_BM: torch.Tensor) -> torch.Tensor:
         """See `Reading`."""
-        log_BM = log_probabilities(self._ranker, self._histories, items_BM)
+        scores_BM = scores_of(self._ranker, self._histories, items_BM)
         found_BM = _looked_up(self._found, items_BM)[1]
-        return torch.stack([log_BM, log_BM - self._usual_N[items_BM], found_BM.float()], dim=2)
+        return torch.stack([scores_BM, scores_BM - self._usual_N[items_BM], found_BM.float()], dim=2)
 
 
 def _looked_up(ranking: Ranking, items_BM: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from semconv.artifacts import Convergence, Corpus, Run
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.errors import ArtifactError
 from semconv.recommend.blend import Blend, read_blend
-from semconv.recommend.blend_fitting import Lesson, fit_blend, held_out, joined, target_ranks
+from semconv.recommend.blend_fitting import Lesson, figures, fit_blend, held_out, joined, target_ranks
 from semconv.recommend.evidence import Evidence, gather, source_name
 from semconv.recommend.load import Opened
 from semconv.recommend.plain_sources import FactsSource, HistorySource
@@ -161,14 +161,34 @@ def test_a_target_that_is_no_candidate_is_no_hit_however_few_there_are() -> None
     assert (target_ranks(blend, few) >= 10).all()
 
 
+def test_a_feature_that_hardly_varies_and_one_far_off_decide_nothing() -> None:
+    lesson = planted(200, 0)
+    constant = lesson.evidence.features_BMF.clone()
+    constant[..., 2] = 1000 + 1e-4 * constant[..., 2]
+    blend = fit_blend(
+        replace(lesson, evidence=replace(lesson.evidence, features_BMF=constant)), hidden=8, epochs=5, seed=0
+    )
+    assert blend.deviation_F[2] == 1
+    far, farther = constant.clone(), constant.clone()
+    far[..., 0], farther[..., 0] = 1e9, 1e12
+    assert torch.equal(blend(far), blend(farther))
+
+
+def test_of_candidates_that_tie_half_are_above_and_the_odd_one_too() -> None:
+    lesson = planted(3, 0)
+    alike = replace(lesson.evidence, features_BMF=torch.zeros(3, 12, 3))
+    blend = Blend(lesson.evidence.features, 0).eval()
+    assert target_ranks(blend, replace(lesson, evidence=alike)).tolist() == [6, 6, 6]
+
+
 def test_figures_are_of_users_that_were_not_fitted_on() -> None:
     lesson = planted(300, 0)
     shuffled = replace(lesson, targets_U=np.random.default_rng(0).permutation(lesson.targets_U))
-    recall, ndcg = held_out(lesson, hidden=8, epochs=10, seed=0)
+    recall, ndcg = figures(held_out(lesson, hidden=8, epochs=10, seed=0))
     assert recall > 0.98
     assert ndcg > 0.9
     by_chance = np.mean([1 / np.log2(rank + 2) for rank in range(10)]) * 10 / 12
-    assert held_out(shuffled, hidden=8, epochs=10, seed=0)[1] == pytest.approx(by_chance, abs=0.06)
+    assert figures(held_out(shuffled, hidden=8, epochs=10, seed=0))[1] == pytest.approx(by_chance, abs=0.06)
 
 
 def test_without_a_source_its_features_and_its_own_candidates_are_gone() -> None:
@@ -212,7 +232,7 @@ def test_excluded_items_take_no_place() -> None:
 
 def test_a_blend_of_other_evidence_is_refused(small_run: Run, opened: Opened) -> None:
     blends, sources = Convergence.open(small_run.artifact("blend")), opened.sources(beams=20)
-    assert read_blend(blends, "converged", sources).features[0] == "generative.log_probability"
+    assert read_blend(blends, "converged", sources).features[0] == "generative.score"
     with pytest.raises(ArtifactError, match=r"other evidence.*text_neighbours\.last") as caught:
         read_blend(blends, "converged", [source for source in sources if source_name(source) != "text_neighbours"])
     assert "converge" in caught.value.remedy
