@@ -76,7 +76,9 @@ def compact_model(shape: Shape, codes_NL: Int32, dtype: torch.dtype) -> CompactM
     """A compact model on the backbone of `language_model`, over random text and behaviour vectors."""
     backbone = language_model(shape, dtype).base_model
     n_items = len(codes_NL)
-    described = CompactShape(LEVELS, CODES, text_width=384, behaviour_width=128, depth_width=128, max_history=50)
+    described = CompactShape(
+        LEVELS, CODES, text_width=384, behaviour_width=128, depth_width=128, max_history=50, item_head=True
+    )
     generator = torch.Generator().manual_seed(SEED)
     with tempfile.TemporaryDirectory() as folder:
         known = torch.ones(n_items, dtype=torch.bool)

@@ -29,7 +29,7 @@ from semconv.cli import main
 from semconv.config import ConvergeSettings, Settings
 from semconv.errors import ArtifactError
 from semconv.recommend.blend_fitting import Lesson, joined
-from semconv.recommend.convergence import CONVERGED, STEERED, converge, steer
+from semconv.recommend.convergence import CONVERGED, STEERED, WITHOUT_GENERATIVE, converge, steer
 from semconv.recommend.evidence import Evidence, Source, gather, source_name, source_of
 from semconv.recommend.load import Opened
 from semconv.recommend.ranker import NO_ITEM
@@ -115,8 +115,7 @@ def build(work: Work) -> None:
         )
     found = _fitted(work, asked, converge)
     reached = found["validation"]
-    said = {CONVERGED: reached["converged"]}
-    said |= {f"without {source}": figures for source, figures in reached["without"].items()}
+    said = {name: reached[name] for name in (CONVERGED, WITHOUT_GENERATIVE)}
     wishing = Asked.with_wishes(corpus, settings)
     if wishing.wishes:
         steered = _fitted(work, wishing, steer)
@@ -182,7 +181,7 @@ STAGE = Stage(
     makes=("blend",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
     reads=("converge", "recommend.beams", "recommend.candidates"),
-    code=2,
+    code=3,
     build=build,
 )
 

@@ -18,7 +18,18 @@ from ray.data import ActorPoolStrategy
 
 from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, run_stages
-from semconv.artifacts import Artifact, Convergence, Corpus, ItemTokens, ItemVectors, Manifest, Ragged, Recommender, Run
+from semconv.artifacts import (
+    Artifact,
+    Convergence,
+    Corpus,
+    ItemTokens,
+    ItemVectors,
+    Manifest,
+    Ragged,
+    Recommender,
+    Report,
+    Run,
+)
 from semconv.artifacts.ragged import Int64
 from semconv.behaviour.store import Behaviour
 from semconv.cli import main
@@ -30,11 +41,12 @@ from semconv.evaluation.code_map import code_map
 from semconv.evaluation.examples import choose
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.results import measure
+from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import slice_users
 from semconv.evaluation.tables import text_table
 from semconv.evaluation.truncation import TruncatedGathering, TruncatedRanks, rank_truncated, sample
 from semconv.evaluation.write import write_report
-from semconv.progress import Report
+from semconv.progress import Report as Progress
 from semconv.recommend.load import open_rankers
 from semconv.recommend.ranker import Ranker
 
@@ -92,7 +104,7 @@ def truncated_rows(settings: Settings, users: int) -> Int64:
     return sample(users, settings.evaluate.truncated_users, settings.run.seed)
 
 
-def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Report, opener: Opener = open_rankers) -> Ranked:
+def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, opener: Opener = open_rankers) -> Ranked:
     """Rankings of every test user by every system, on ``evaluate.workers`` actors; each user exactly once."""
     split = corpus.split("test")
     users, size = len(split.users), settings.evaluate.batch_size
@@ -135,6 +147,23 @@ def stage_seconds(run: Run, artifacts: Iterable[Artifact]) -> dict[str, float]:
     return seconds
 
 
+def reseeded(settings: Settings, seed: int) -> Settings:
+    """The same job with another seed, in a run beside this one; it tells of itself alone."""
+    name = f"{settings.run.name}-seed-{seed}"
+    return settings.model_copy(
+        update={
+            "run": settings.run.model_copy(update={"name": name, "seed": seed, "until": STAGE.name}),
+            "evaluate": settings.evaluate.model_copy(update={"seeds": (), "truncated_users": 0}),
+        }
+    )
+
+
+def _other_seeds(settings: Settings) -> dict[int, Report]:
+    """Reports of the other seeds; raises `ArtifactError` where one is absent."""
+    runs = {seed: reseeded(settings, seed).run for seed in settings.evaluate.seeds}
+    return {seed: Report.open(Run(run.root, run.name).artifact(Report.kind)) for seed, run in runs.items()}
+
+
 def build(work: Work) -> None:
     """Rank, measure, and write the report."""
     started = time.monotonic()
@@ -172,7 +201,9 @@ def build(work: Work) -> None:
     )
     examples = choose(corpus, split, rankings, settings.evaluate.examples, seed)
     codes = code_map(work.input(ItemTokens), work.input(ItemVectors), seed)
-    write_report(work.out("report"), result, slices, about, split=split, examples=examples, codes=codes)
+    others = {seed: report.metrics for seed, report in _other_seeds(settings).items()}
+    seeds = Seeds.of(result, others) if others else None
+    write_report(work.out("report"), result, slices, about, split=split, examples=examples, codes=codes, seeds=seeds)
     for line in text_table(result):
         work.line.say(line)
     work.count("report", users=result.users, systems=len(result.systems))
@@ -185,6 +216,7 @@ STAGE = Stage(
     reads=("evaluate", "recommend.beams", "recommend.candidates"),
     code=3,
     build=build,
+    raw=lambda settings: {f"seed {seed}": report.fingerprint for seed, report in _other_seeds(settings).items()},
 )
 
 

@@ -8,7 +8,7 @@ ray job submit --working-dir . -- python -m pipelines.run --config configs/beaut
 from __future__ import annotations
 
 from pipelines import align, base, converge, embed, evaluate, examples, ingest, precache, tokenize_items
-from pipelines.stage import run_stages
+from pipelines.stage import Stage, run_stages
 from semconv.cli import main
 from semconv.config import Settings
 
@@ -26,9 +26,18 @@ STAGES = (
 
 
 def run(settings: Settings) -> None:
-    """Run every stage up to ``run.until``."""
+    """Run every stage up to ``run.until``; where that evaluates, first all of it with each of ``evaluate.seeds``."""
+    stages = _until(settings)
+    if evaluate.STAGE in stages:
+        for seed in settings.evaluate.seeds:
+            again = evaluate.reseeded(settings, seed)
+            run_stages(again, _until(again))
+    run_stages(settings, stages)
+
+
+def _until(settings: Settings) -> tuple[Stage, ...]:
     last = [stage.name for stage in STAGES].index(settings.run.until)
-    run_stages(settings, STAGES[: last + 1])
+    return STAGES[: last + 1]
 
 
 if __name__ == "__main__":

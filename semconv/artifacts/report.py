@@ -1,7 +1,8 @@
 """Report: how well every system of a run recommends, for programs and for people.
 
 metrics.json     users, seed, fingerprint, stage_seconds, systems.<name>.<filtered|unfiltered>.metrics and .intervals,
-                 aliases (names among them that stand for another), significance, slices
+                 aliases (names among them that stand for another), significance, slices, and where there are
+                 any, figures with other seeds
 ranks.parquet    one row a test user: user int64 (index in the corpus), target int32, and for every
                  <name>.<filtered|unfiltered> the rank of the target int32, 0 where it was not recommended
 report.md        the tables

@@ -53,6 +53,9 @@ class AlignSettings(Section):
     weight_decay: float = setting(0.05, "AdamW weight decay of matrices", ge=0)
     dropout: Fraction = setting(0.2, "dropout rate")
     label_smoothing: Fraction = setting(0.1, "share of a target's probability spread over all codes (compact)")
+    item_weight: float = setting(
+        1.0, "weight of the item head's loss beside that of a level of codes; 0: no item head (compact)", ge=0
+    )
     warmup: Fraction = setting(0.05, "share of the steps with rising learning rate")
     precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the forward and backward pass")
     code_rows: Literal["projected", "random"] = setting(

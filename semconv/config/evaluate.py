@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
 from semconv.config.leaves import Positive, Section, operational, setting
+
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(lambda seeds: tuple(sorted(set(seeds))))]
+"""A set of seeds, in order."""
 
 
 class EvaluateSettings(Section):
@@ -14,5 +21,14 @@ class EvaluateSettings(Section):
         2000, "test users ranked again with only the last 0, 1 and 2 events of their history; 0 leaves that out", ge=0
     )
     examples: int = setting(20, "example users on the report's page", ge=0)
+    seeds: Seeds = setting(
+        (),
+        "other seeds: pipelines.run does the whole job with each of them too, in runs beside this one, and the report "
+        "tells how far their figures lie apart",
+    )
     batch_size: Positive = operational(256, "users per batch")
     workers: Positive = operational(1, "scoring processes")
+
+    def idle(self) -> frozenset[str]:
+        """Without other seeds there is nothing to tell of them."""
+        return frozenset() if self.seeds else frozenset({"seeds"})

@@ -48,6 +48,16 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _other_seeds_are_others(self) -> Settings:
+        if self.run.seed in self.evaluate.seeds:
+            raise ValueError(f"evaluate.seeds names {self.run.seed}, which is run.seed: it is evaluated anyway")
+        if self.evaluate.seeds and self.tokenize.append:
+            raise ValueError(
+                "evaluate.seeds trains everything anew with each seed, and tokenize.append continues a run"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _search_covers_what_is_asked(self) -> Settings:
         """A longer list than was searched for would be another list, not more of the same."""
         asked = {"precache.k": self.precache.k, "evaluate.at": max(self.evaluate.at)}

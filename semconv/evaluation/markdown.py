@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from semconv.evaluation.about import About
 from semconv.evaluation.rankings import FILTERS, Filter
 from semconv.evaluation.results import Result
+from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import Slices
 from semconv.evaluation.tables import (
     FILTER_WORDS,
@@ -14,13 +15,14 @@ from semconv.evaluation.tables import (
     accuracy_metrics,
     beyond_metrics,
     each_baseline_table,
+    seed_table,
     significance_table,
     slice_tables,
     system_table,
 )
 
 
-def markdown(result: Result, slices: Slices, about: About) -> str:
+def markdown(result: Result, slices: Slices, about: About, seeds: Seeds | None) -> str:
     """What was evaluated, one table a filter with intervals, significance, slices, stage times."""
     lines = [
         f"# Evaluation of `{about.run}`",
@@ -38,6 +40,11 @@ def markdown(result: Result, slices: Slices, about: About) -> str:
         lines += _section(2, table.title, [table])
     if compared:
         lines += ["", "Seen items removed; bold: p < .05, not corrected for the number of comparisons."]
+    if seeds is not None:
+        lines += _section(2, "Seeds", [])
+        lines += ["", "Mean over seeds and standard deviation; brackets: the least and the largest."]
+        for table in (seed_table(seeds, kind) for kind in FILTERS):
+            lines += _section(3, table.title, [table])
     for dimension, tables in slice_tables(slices):
         lines += _section(2, f"Users {dimension}", [])
         for table in tables:

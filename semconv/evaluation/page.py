@@ -14,12 +14,14 @@ from semconv.evaluation.labels import metric_label, system_family, system_label
 from semconv.evaluation.page_tables import html_table, signed_range
 from semconv.evaluation.rankings import FILTERS
 from semconv.evaluation.results import Result
+from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import Slices
 from semconv.evaluation.tables import (
     FILTER_WORDS,
     accuracy_metrics,
     beyond_metrics,
     each_baseline_table,
+    seed_table,
     significance_table,
     slice_tables,
     system_table,
@@ -29,12 +31,20 @@ HISTORY_SHOWN = 8
 DASHES = ("", "second", "third", "fourth")
 
 
-def page(result: Result, slices: Slices, about: About, examples: Sequence[Example], codes: CodeMap) -> str:
+def page(
+    result: Result,
+    slices: Slices,
+    about: About,
+    examples: Sequence[Example],
+    codes: CodeMap,
+    seeds: Seeds | None = None,
+) -> str:
     """The whole page. Every text that comes from data is escaped."""
     sections = [
         _head(result, about),
         _systems(result),
         _significance(result),
+        _seeds(seeds),
         _curves(result),
         _slices(slices),
         _beyond(result),
@@ -135,6 +145,16 @@ def _significance(result: Result) -> str:
         "Both systems of a row are measured on the same "
         "resamples of the users. Bold: p &lt; .05, not corrected for the number of rows.</p>"
         + "".join(html_table(found) for found in (table, each_baseline_table(result)) if found is not None)
+    )
+
+
+def _seeds(seeds: Seeds | None) -> str:
+    if seeds is None:
+        return ""
+    tables = "".join(html_table(seed_table(seeds, kind)) for kind in FILTERS)
+    return (
+        "<h2>How much is luck of the seed</h2><p>The whole job with every seed: mean and standard deviation, below "
+        f"them the least and the largest.</p>{tables}"
     )
 
 

@@ -10,6 +10,7 @@ from semconv.evaluation.labels import dimension_label, metric_label, metric_shor
 from semconv.evaluation.paired import Comparison
 from semconv.evaluation.rankings import FILTERS, Filter
 from semconv.evaluation.results import Result
+from semconv.evaluation.seeds import Seeds, deviation_of, mean_of
 from semconv.evaluation.slices import Slices
 
 FILTER_WORDS: dict[Filter, str] = {"filtered": "seen items removed", "unfiltered": "seen items kept"}
@@ -74,6 +75,20 @@ def each_baseline_table(result: Result) -> Table | None:
     rows = [(baseline, _differences(one)) for baseline, one in result.against_each.items()]
     head = _heads(next(iter(result.against_each.values())))
     return Table("Converged minus each baseline, paired", head, rows)
+
+
+def seed_table(seeds: Seeds, kind: Filter) -> Table:
+    """Mean and standard deviation over seeds of every system, with the least and the largest value."""
+    rows, heads = [], []
+    for name, by_filter in seeds.values.items():
+        heads = list(by_filter[kind])
+        cells = [
+            Cell(f"{mean_of(values):.4f} ± {deviation_of(values):.4f}", (min(values), max(values)))
+            for values in by_filter[kind].values()
+        ]
+        rows.append((name, cells))
+    said = ", ".join(map(str, seeds.seeds))
+    return Table(f"Seeds {said}, {FILTER_WORDS[kind]}", [metric_label(metric) for metric in heads], rows)
 
 
 def slice_tables(slices: Slices) -> Iterator[tuple[str, list[Table]]]:

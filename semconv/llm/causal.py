@@ -139,6 +139,9 @@ class CausalBeamModel:
         hidden_XD = self._forward(tokens_X, lengths_U[user_X] + place_X, reading)
         return hidden_XD[place_X == level - 1]
 
+    def finish(self, state: CausalState, items_T: torch.Tensor, rows_T: torch.Tensor) -> None:
+        """See `BeamModel`: codes say all there is."""
+
     def memory(self, history: int, beams: int) -> Memory:
         """See `BeamModel`."""
         longest = len(self._prompt(np.zeros(history, np.int32)))

@@ -2,7 +2,8 @@
 
 An item of the history enters a Hugging Face backbone as the sum of its code embeddings and projections of its text
 and behaviour vectors. From the hidden state of every position a small depth decoder reads the codes of the item that
-comes next, so that a beam costs no backbone step.
+comes next, so that a beam costs no backbone step; an item head, where the shape has one, adds a score of the item
+itself.
 
 R rows, T positions, P target positions, B histories, K beams, L levels, C codes per level, N items, D width.
 """
@@ -13,7 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from semconv.llm.compact_batch import CompactBatch, CompactExample, in_one_row
 from semconv.llm.depth import DepthDecoder
 from semconv.llm.dropout import regularise
 from semconv.llm.item_encoder import CompactShape, ItemEncoder
+from semconv.llm.item_head import ItemHead, sampled
 from semconv.llm.load import load_backbone, load_tokenizer
 from semconv.llm.memory import Memory, positions_memory
 from semconv.llm.packing import mask_for
@@ -36,6 +38,8 @@ from semconv.llm.prompt_cache import PromptCache, Reading, passes, shared_prompt
 from semconv.llm.protocol import Extended
 from semconv.llm.trie import catalogue_mark
 
+ENCODED = 4096
+"""Items encoded at a time at the leaves of a search."""
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "semconv.json"
 BACKBONE = "backbone"
@@ -43,20 +47,36 @@ BACKBONE = "backbone"
 __all__ = ["BACKBONE", "DESCRIPTION", "WEIGHTS", "CompactModel", "CompactShape"]
 
 
+class CompactState(NamedTuple):
+    """Hidden states of the live beams, and what the item head asks for at the leaves, where there is one."""
+
+    hidden_BKD: torch.Tensor
+    queries_BE: torch.Tensor | None
+
+
 class CompactModel(nn.Module):
     """A backbone, an item encoder and a depth decoder; a `BeamModel` once it has a catalogue (`attach`)."""
 
     def __init__(
-        self, backbone: Any, tokenizer: Any, shape: CompactShape, *, dropout: float = 0.0, smoothing: float = 0.0
+        self,
+        backbone: Any,
+        tokenizer: Any,
+        shape: CompactShape,
+        *,
+        dropout: float = 0.0,
+        smoothing: float = 0.0,
+        item_weight: float = 1.0,
     ) -> None:
+        """``smoothing`` of the codes' loss, and ``item_weight`` of the item head's beside that of a level."""
         super().__init__()
-        self.shape, self.tokenizer, self.smoothing = shape, tokenizer, smoothing
+        self.shape, self.tokenizer, self.smoothing, self.item_weight = shape, tokenizer, smoothing, item_weight
         self.levels, self.codes = shape.levels, shape.codes
         self.catalogue: int | None = None
         width = backbone.get_input_embeddings().embedding_dim
         self.backbone = backbone
         self.items = ItemEncoder(shape, width, unknown=dropout / 2)
         self.depth = DepthDecoder(shape.levels, shape.codes, width, min(width, shape.depth_width), dropout)
+        self.head = ItemHead(width) if shape.item_head else None
         self.dropout = nn.Dropout(dropout)
         if dropout:
             regularise(backbone, dropout)
@@ -90,13 +110,21 @@ class CompactModel(nn.Module):
         return inputs_RTD
 
     def forward(self, batch: CompactBatch) -> torch.Tensor:
-        """Cross entropy of every target's codes, summed and multiplied by ``batch.scale / L``."""
-        codes_PL = self.items.codes_NL[batch.targets_RT.flatten()[batch.target_places_P]]
-        logits = self.depth(self.hidden(batch).flatten(0, 1)[batch.target_places_P], codes_PL)
+        """Cross entropy of every target's codes, and of the item itself, summed and times ``batch.scale / L``."""
+        targets_P = batch.targets_RT.flatten()[batch.target_places_P]
+        codes_PL = self.items.codes_NL[targets_P]
+        hidden_PD = self.hidden(batch).flatten(0, 1)[batch.target_places_P]
+        logits = self.depth(hidden_PD, codes_PL)
         losses = [
             F.cross_entropy(logits_PC.float(), codes_PL[:, level], reduction="sum", label_smoothing=self.smoothing)
             for level, logits_PC in enumerate(logits)
         ]
+        if self.head is not None:
+            sample_S = sampled(len(self.items.codes_NL), targets_P.device)
+            encoded_XD = self.items(torch.cat([targets_P, sample_S]))
+            targets_PD, sample_SD = encoded_XD[: len(targets_P)], encoded_XD[len(targets_P) :]
+            loss = self.head.loss(self.dropout(hidden_PD), targets_PD, sample_SD, len(self.items.codes_NL))
+            losses.append(self.item_weight * loss)
         return torch.stack(losses).sum() * (batch.scale / self.levels)
 
     @torch.no_grad()
@@ -107,7 +135,7 @@ class CompactModel(nn.Module):
         *,
         normalised: bool,
         words: Sequence[Int32] | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[CompactState, torch.Tensor]:
         """See `BeamModel`; ``words`` are token ids that go before each history (a wish), possibly empty."""
         none = np.zeros(0, np.int32)
         examples = [
@@ -116,23 +144,41 @@ class CompactModel(nn.Module):
         ]
         lengths = np.asarray([len(example) for example in examples], np.int64)
         parts = passes(lengths, self.items.codes_NL.device)
-        hidden_BD = self.depth.enter(torch.cat([self._read(examples[users], lengths[users]) for users in parts]))
-        return hidden_BD[:, None], self._scores(0, hidden_BD, normalised)
+        read_BD = torch.cat([self._read(examples[users], lengths[users]) for users in parts])
+        hidden_BD = self.depth.enter(read_BD)
+        queries_BE = None if self.head is None else self.head.queries(read_BD)
+        return CompactState(hidden_BD[:, None], queries_BE), self._scores(0, hidden_BD, normalised)
 
     @torch.no_grad()
     def step(
-        self, state: torch.Tensor, level: int, beams: Extended, *, normalised: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, state: CompactState, level: int, beams: Extended, *, normalised: bool
+    ) -> tuple[CompactState, torch.Tensor]:
         """See `BeamModel`; touches the depth decoder only."""
-        users = torch.arange(len(state), device=state.device)[:, None]
-        hidden_BKD = state[users, beams.parents_BK] + self.depth.prefix[level - 1](beams.codes_BK)
-        return hidden_BKD, self._scores(level, hidden_BKD[beams.asked_BK], normalised)
+        users = torch.arange(len(state.hidden_BKD), device=state.hidden_BKD.device)[:, None]
+        hidden_BKD = state.hidden_BKD[users, beams.parents_BK] + self.depth.prefix[level - 1](beams.codes_BK)
+        scores_XC = self._scores(level, hidden_BKD[beams.asked_BK], normalised)
+        return CompactState(hidden_BKD, state.queries_BE), scores_XC
+
+    @torch.no_grad()
+    def finish(self, state: CompactState, items_T: torch.Tensor, rows_T: torch.Tensor) -> torch.Tensor | None:
+        """See `BeamModel`."""
+        if self.head is None or state.queries_BE is None:
+            return None
+        found_S, places_T = torch.unique(items_T, return_inverse=True)
+        keys_SE = torch.cat([self.head.keys(self.items(part)) for part in found_S.split(ENCODED)])
+        return self.head.scores(state.queries_BE[rows_T], keys_SE[places_T])
 
     def memory(self, history: int, beams: int) -> Memory:
         """See `BeamModel`."""
         decoder = self.depth.level.embedding_dim
-        beam = 7 * decoder * self.depth.level.weight.element_size() + 8 * self.codes
-        return positions_memory(self.backbone, min(history, self.shape.max_history) + 1, beams * beam)
+        size = self.depth.level.weight.element_size()
+        beam = 7 * decoder * size + 8 * self.codes
+        need = positions_memory(self.backbone, min(history, self.shape.max_history) + 1, beams * beam)
+        if self.head is None:
+            return need
+        width = self.head.query.out_features
+        encoded = ENCODED * (self.shape.text_width + self.shape.behaviour_width + 8 * width)
+        return Memory(max(need.fixed, size * encoded), max(need.per_user, 4 * size * beams * (width + 1)))
 
     def _read(self, examples: Sequence[CompactExample], lengths: Int64) -> torch.Tensor:
         """The backbone's hidden state at the end of each example, (B, D)."""

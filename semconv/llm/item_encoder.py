@@ -21,7 +21,8 @@ from semconv.llm.compact_batch import START
 class CompactShape:
     """Sizes that the weights fix, and the longest history seen in training.
 
-    ``depth_width`` is the depth decoder's width, unless the backbone is narrower.
+    ``depth_width`` is the depth decoder's width, unless the backbone is narrower; ``item_head``: items have a score of
+    their own beside their codes'.
     """
 
     levels: int
@@ -30,6 +31,7 @@ class CompactShape:
     behaviour_width: int
     depth_width: int
     max_history: int
+    item_head: bool
 
 
 class ItemEncoder(nn.Module):

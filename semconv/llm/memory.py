@@ -15,8 +15,10 @@ Per user the token spelling keeps
     step     8 C K, and for the mask (L - 1) K (T + (L - 1) K) (1 + H / J)
 
 The compact spelling keeps no cache after a pass; a beam takes 7 E times the depth decoder's width, and 8 C for its
-scores. The search itself holds `CANDIDATE` bytes for each child of a live beam. The trie bounds how many there are: at
-each level those of the K nodes that have most.
+scores. Scoring whole items comes after that, in its place: 4 E (D + 1) a beam, and what encoding them takes.
+
+The search itself holds `CANDIDATE` bytes for each child of a live beam. The trie bounds how many there are: at each
+level those of the K nodes that have most.
 
 The formula counts tensors that are alive. What the C library keeps of freed ones comes on top: glibc, left to raise its
 threshold, was seen to raise the peak by two thirds. Batches are therefore sized for half of what is free

@@ -52,6 +52,13 @@ class BeamModel(Protocol):
         """
         ...
 
+    def finish(self, state: Any, items_T: torch.Tensor, rows_T: torch.Tensor) -> torch.Tensor | None:
+        """What the model says of whole items for the history at the row beside each, float32 (T); None: nothing.
+
+        It is added to the scores of their codes. ``state`` is what the last call returned.
+        """
+        ...
+
     def memory(self, history: int, beams: int) -> Memory:
         """What searching histories of at most ``history`` items takes, beside the search's own."""
         ...

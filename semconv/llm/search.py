@@ -2,7 +2,8 @@
 
 The search walks the `Trie` level by level with K beams a user, all users at once. A level takes the children of the
 live beams (a flat list by CSR: below the first codes a node has few), adds what the model says of their codes, and
-keeps the K best. The items under the last code are the children of one more level that adds nothing to the score.
+keeps the K best. The items under the last code are the children of one more level, where a model may add what it says
+of the item itself.
 
 Filters act inside: a node is alive for a user only if an item that this user may see lies below it. Every live node
 has a live child, so when a level keeps K nodes the next has at least K to choose from, and when it keeps fewer it has
@@ -14,6 +15,9 @@ Scorings:
     legal   renormalised, at every code, over the continuations that the catalogue has; a code without alternative adds
             log 1 = 0, and the model is not asked about it. Filters take no part in it, so that an item's score does
             not depend on what else is excluded.
+
+Either adds at the leaves what the model says of whole items, if it says anything; the sum ranks the items of one
+history, and is no log-probability then.
 
 Equal scores are ranked by code tuple, in lexicographic order, and items that share a tuple as `Trie` ranks them.
 """
@@ -135,8 +139,14 @@ def _search(
         if scoring == "legal":
             gains_T = _renormalised(gains_T, children.beam_T, beams.nodes_BK.numel())
         beams = _best(trie, level, beams, children, gains_T, legal, width)
+    leaves = trie.children(trie.levels, beams.nodes_BK, beams.live_BK)
+    rows_T = leaves.beam_T // beams.nodes_BK.shape[1]
+    whole_T = model.finish(state, trie.items[leaves.node_T].long(), rows_T)
+    if whole_T is not None:
+        broken.append((~(whole_T < torch.inf)).any())
+        whole_T = whole_T.clamp_(min=FLOOR)
     _require_numbers(broken)
-    beams = _best(trie, trie.levels, beams, trie.children(trie.levels, beams.nodes_BK, beams.live_BK), None, legal, k)
+    beams = _best(trie, trie.levels, beams, leaves, whole_T, legal, k)
     found = _nothing(batch, k)
     items_BK = torch.where(beams.live_BK, trie.items[beams.nodes_BK], NO_ITEM)
     scores_BK = torch.where(beams.live_BK, beams.scores_BK, -torch.inf)

@@ -15,6 +15,11 @@ from semconv.artifacts import Convergence
 from semconv.errors import ArtifactError
 from semconv.recommend.evidence import Evidence, Teller
 
+FAR = 10.0
+"""Deviations from its mean that a feature counts, at most: what no candidate of the fit was like decides nothing."""
+HARDLY = 1e-5
+"""Deviation that is no more than rounding, over a feature's mean."""
+
 
 class Blend(nn.Module):
     """A linear score of standardised features, plus that of a small network where ``hidden`` is more than 0."""
@@ -35,7 +40,7 @@ class Blend(nn.Module):
 
     def forward(self, features_BMF: torch.Tensor) -> torch.Tensor:
         """Scores, float32 (B, M): log-probabilities but for a constant of the history."""
-        standard_BMF = (features_BMF - self.mean_F) / self.deviation_F
+        standard_BMF = ((features_BMF - self.mean_F) / self.deviation_F).clamp(-FAR, FAR)
         scores_BM1 = self.linear(standard_BMF)
         if self.network is not None:
             scores_BM1 = scores_BM1 + self.network(standard_BMF)
@@ -43,11 +48,12 @@ class Blend(nn.Module):
         return scores_BM
 
     def standardise(self, evidence: Evidence) -> None:
-        """Take means and deviations from the candidates of ``evidence``; a feature that never varies keeps 1."""
+        """Take means and deviations from the candidates of ``evidence``; a feature that hardly varies keeps 1."""
         known_XF = evidence.features_BMF[evidence.live]
         self.mean_F.copy_(known_XF.mean(0))
         deviation_F = known_XF.std(0)
-        self.deviation_F.copy_(torch.where(deviation_F > 0, deviation_F, torch.ones_like(deviation_F)))
+        varies_F = deviation_F > HARDLY * self.mean_F.abs().clamp(min=1.0)
+        self.deviation_F.copy_(torch.where(varies_F, deviation_F, torch.ones_like(deviation_F)))
 
     def described(self) -> dict[str, Any]:
         """All of it as plain JSON values."""

@@ -44,6 +44,14 @@ class Lesson:
         return replace(self, evidence=self.evidence.without(source))
 
     @property
+    def barred(self) -> torch.Tensor:
+        """Where the candidate is none that may be ranked, bool (U, M)."""
+        barred_UM = ~self.evidence.live
+        for row, excluded in enumerate(self.excluded):
+            barred_UM[row] |= torch.isin(self.evidence.items_BM[row], torch.from_numpy(excluded.astype(np.int64)))
+        return barred_UM
+
+    @property
     def right(self) -> torch.Tensor:
         """Where the candidate is what the user took, bool (U, M)."""
         return self.evidence.items_BM == torch.from_numpy(self.targets_U.astype(np.int64))[:, None]
@@ -69,12 +77,17 @@ def _widened(values: torch.Tensor, width: int, fill: float) -> torch.Tensor:
 
 
 def fit_blend(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> Blend:
-    """A blend of the lesson's features; the same seed gives the same blend on a CPU."""
+    """A blend of the lesson's features; the same seed gives the same blend on a CPU.
+
+    What users took is found among all candidates, and again among those that the ranking does not leave out: lists
+    with the items people have already and lists without are both what a blend is for.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         blend = Blend(lesson.evidence.features, hidden)
         blend.standardise(lesson.evidence)
-        right_UM = lesson.right
+        live_UM, right_UM = lesson.evidence.live, lesson.right
+        barred_UM = lesson.barred & ~right_UM
         taught = right_UM.any(dim=1).nonzero()[:, 0]
         steps = max(1, epochs * -(-len(taught) // BATCH))
         parts = [{"params": list(blend.linear.parameters()), "lr": LINEAR_RATE}]
@@ -83,9 +96,11 @@ def fit_blend(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> Blend:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for _ in range(epochs):
             for rows in torch.split(taught[torch.randperm(len(taught))], BATCH):
-                live_BM = lesson.evidence.live[rows]
-                scores_BM = blend(lesson.evidence.features_BMF[rows]).masked_fill(~live_BM, -torch.inf)
-                loss = F.cross_entropy(scores_BM, right_UM[rows].float().argmax(dim=1))
+                live_BM, right_B = live_UM[rows], right_UM[rows].float().argmax(dim=1)
+                scores_X = blend(lesson.evidence.features_BMF[rows][live_BM])
+                scores_BM = torch.full(live_BM.shape, -torch.inf).masked_scatter(live_BM, scores_X)
+                loss = F.cross_entropy(scores_BM, right_B)
+                loss = loss + F.cross_entropy(scores_BM.masked_fill(barred_UM[rows], -torch.inf), right_B)
                 optimizer.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 optimizer.step()
@@ -93,34 +108,34 @@ def fit_blend(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> Blend:
     return blend.eval().requires_grad_(False)
 
 
-def held_out(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> tuple[float, float]:
-    """Recall@10 and NDCG@10, filtered, of users that the blend which ranks for them was not fitted on."""
+def held_out(lesson: Lesson, *, hidden: int, epochs: int, seed: int) -> Int64:
+    """Ranks, as `target_ranks` has them, of users that the blend which ranks for them was not fitted on: int64 (U,)."""
     users = len(lesson.targets_U)
     fold_U = np.random.default_rng(seed).permutation(users) % FOLDS
-    hits, gain = 0, 0.0
+    ranks_U = np.zeros(users, np.int64)
     for fold in range(FOLDS):
         blend = fit_blend(lesson.of(np.flatnonzero(fold_U != fold)), hidden=hidden, epochs=epochs, seed=seed)
-        ranks = target_ranks(blend, lesson.of(np.flatnonzero(fold_U == fold)))
-        found = ranks[ranks < CUT]
-        hits += len(found)
-        gain += float((1.0 / np.log2(found + 2.0)).sum())
-    return hits / max(1, users), gain / max(1, users)
+        ranks_U[fold_U == fold] = target_ranks(blend, lesson.of(np.flatnonzero(fold_U == fold)))
+    return ranks_U
+
+
+def figures(ranks_U: Int64) -> tuple[float, float]:
+    """Recall@10 and NDCG@10 of ranks that count from 0."""
+    found = ranks_U[ranks_U < CUT]
+    users = max(1, len(ranks_U))
+    return len(found) / users, float((1.0 / np.log2(found + 2.0)).sum()) / users
 
 
 @torch.no_grad()
 def target_ranks(blend: Blend, lesson: Lesson) -> Int64:
     """Candidates above what each user took, excluded ones left out: int64 (U,), more than all where it is none.
 
-    Half of those that tie count as above.
+    Half of those that tie with it count as above, the odd one too.
     """
-    items_UM, right_UM = lesson.evidence.items_BM, lesson.right
-    scores_UM = blend(lesson.evidence.features_BMF)
-    barred_UM = ~lesson.evidence.live
-    for row, excluded in enumerate(lesson.excluded):
-        barred_UM[row] |= torch.isin(items_UM[row], torch.from_numpy(excluded.astype(np.int64)))
-    scores_UM = scores_UM.masked_fill(barred_UM, -torch.inf)
+    right_UM, barred_UM = lesson.right, lesson.barred
+    scores_UM = blend(lesson.evidence.features_BMF).masked_fill(barred_UM, -torch.inf)
     target_U1 = scores_UM.masked_fill(~right_UM, -torch.inf).amax(dim=1, keepdim=True)
-    above_U = (scores_UM > target_U1).sum(dim=1) + ((scores_UM == target_U1).sum(dim=1) - 1) // 2
+    above_U = (scores_UM > target_U1).sum(dim=1) + (scores_UM == target_U1).sum(dim=1) // 2
     missing_U = ~(right_UM & ~barred_UM).any(dim=1)
-    ranks_U: Int64 = above_U.masked_fill(missing_U, items_UM.shape[1]).numpy()
+    ranks_U: Int64 = above_U.masked_fill(missing_U, max(CUT, right_UM.shape[1])).numpy()
     return ranks_U

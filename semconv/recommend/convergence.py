@@ -1,11 +1,11 @@
-"""Which blends a run has, and what each source is worth to them."""
+"""Which blends a run has, and what they reach."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from semconv.config import ConvergeSettings
-from semconv.recommend.blend_fitting import Lesson, fit_blend, held_out
+from semconv.recommend.blend_fitting import Lesson, figures, fit_blend, held_out
 
 CONVERGED = "converged"
 WITHOUT_GENERATIVE = "converged_without_generative"
@@ -14,25 +14,15 @@ GENERATIVE = "generative"
 
 
 def converge(lesson: Lesson, settings: ConvergeSettings, seed: int) -> dict[str, Any]:
-    """The content of ``blend.json``: both blends, and what a blend reaches with all sources and without each.
+    """The content of ``blend.json``: both blends, and what each reaches.
 
     Figures are Recall@10 and NDCG@10, filtered, of users that the blend which ranks for them was not fitted on.
     """
-    how = _how(settings, seed)
-    without_generative = lesson.without(GENERATIVE)
-    reached = {"": held_out(lesson, **how)}
-    reached |= {source: held_out(lesson.without(source), **how) for source in lesson.evidence.sources}
+    lessons = {CONVERGED: lesson, WITHOUT_GENERATIVE: lesson.without(GENERATIVE)}
+    fitted = {name: _fitted(one, settings, seed) for name, one in lessons.items()}
     return {
-        "blends": {
-            CONVERGED: fit_blend(lesson, **how).described(),
-            WITHOUT_GENERATIVE: fit_blend(without_generative, **how).described(),
-        },
-        "validation": {
-            "users": len(lesson.targets_U),
-            "candidates_hold_target": float(lesson.right.any(dim=1).float().mean()),
-            "converged": reached.pop(""),
-            "without": reached,
-        },
+        "blends": {name: blend for name, (blend, _) in fitted.items()},
+        "validation": _about(lesson) | {name: reached for name, (_, reached) in fitted.items()},
     }
 
 
@@ -41,17 +31,17 @@ def steer(lesson: Lesson, settings: ConvergeSettings, seed: int) -> dict[str, An
 
     Figures are as in `converge`, of wishes that describe what each user took.
     """
-    how = _how(settings, seed)
-    recall, ndcg = held_out(lesson, **how)
+    blend, reached = _fitted(lesson, settings, seed)
+    return {"blend": blend, "validation": _about(lesson) | {STEERED: reached}}
+
+
+def _fitted(lesson: Lesson, settings: ConvergeSettings, seed: int) -> tuple[dict[str, Any], tuple[float, float]]:
+    how: dict[str, Any] = {"hidden": settings.hidden, "epochs": settings.epochs, "seed": seed}
+    return fit_blend(lesson, **how).described(), figures(held_out(lesson, **how))
+
+
+def _about(lesson: Lesson) -> dict[str, Any]:
     return {
-        "blend": fit_blend(lesson, **how).described(),
-        "validation": {
-            "users": len(lesson.targets_U),
-            "candidates_hold_target": float(lesson.right.any(dim=1).float().mean()),
-            STEERED: (recall, ndcg),
-        },
+        "users": len(lesson.targets_U),
+        "candidates_hold_target": float(lesson.right.any(dim=1).float().mean()),
     }
-
-
-def _how(settings: ConvergeSettings, seed: int) -> dict[str, Any]:
-    return {"hidden": settings.hidden, "epochs": settings.epochs, "seed": seed}

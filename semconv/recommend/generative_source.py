@@ -1,11 +1,12 @@
-"""The generative model as a source of evidence: what its beam search finds, and how likely it says that is.
+"""The generative model as a source of evidence: what its beam search finds, and how good it says every candidate is.
 
-B histories, K beams, M candidates.
+B histories, K beams, M candidates, N items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,30 +18,48 @@ from semconv.recommend.ranker import NO_ITEM, Ranking
 
 
 class GenerativeSource:
-    """Log-probabilities of the items that the search finds, and which those are.
+    """Scores of items, how much a history raises them, and which of them the search finds.
 
-    The search is asked without exclusions, so that what it says of an item depends on the history alone.
+    The search proposes. Then it is led, by a filter, to the items asked about, so that each has its own score, whether
+    the search alone would have come to it or not. ``lift`` is that score less the one after no history at all: what
+    the model knows besides what everybody buys.
     """
 
-    features = ("generative.log_probability", "generative.found")
+    features = ("generative.score", "generative.lift", "generative.found")
 
     def __init__(self, ranker: GenerativeRanker) -> None:
         self._ranker = ranker
 
     def read(self, histories: Sequence[Int32]) -> Reading:
         """See `Source`."""
-        return _Found(self._ranker.rank(histories, self._ranker.beams))
+        return _Read(self._ranker, histories, self._usual)
+
+    @cached_property
+    def _usual(self) -> torch.Tensor:
+        """Score of every item after no history at all, float32 (N)."""
+        everything = torch.arange(self._ranker.trie.n_items)[None]
+        return scores_of(self._ranker, [np.zeros(0, np.int32)], everything)[0]
 
 
-class _Found:
-    """A `Reading`. An item that was not found is as likely as the last that was."""
+def scores_of(ranker: GenerativeRanker, histories: Sequence[Int32], items_BM: torch.Tensor) -> torch.Tensor:
+    """Scores of the items int64 (B, M), which may repeat, after each history: float32 (B, M)."""
+    asked = [np.unique(items_M).astype(np.int32) for items_M in items_BM.numpy()]
+    found = ranker.rank(histories, max(map(len, asked)), allow=asked)
+    return _looked_up(found, items_BM)[0]
 
-    def __init__(self, ranking: Ranking) -> None:
-        self._ranking = ranking
+
+class _Read:
+    """A `Reading`."""
+
+    def __init__(self, ranker: GenerativeRanker, histories: Sequence[Int32], usual_N: torch.Tensor) -> None:
+        self._ranker = ranker
+        self._histories = histories
+        self._usual_N = usual_N
+        self._found = ranker.rank(histories, ranker.beams)
 
     def best(self, k: int, exclude: Sequence[Int32] | None) -> Int32:
         """See `Reading`."""
-        items_BK = self._ranking.items
+        items_BK = self._found.items
         proposed = np.full((len(items_BK), k), NO_ITEM, np.int32)
         for row, items_K in enumerate(items_BK):
             barred = items_K == NO_ITEM
@@ -52,13 +71,14 @@ class _Found:
 
     def features(self, items_BM: torch.Tensor) -> torch.Tensor:
         """See `Reading`."""
-        items_BK = torch.from_numpy(self._ranking.items.astype(np.int64))
-        scores_BK = torch.from_numpy(self._ranking.scores)
-        live_BK = items_BK != NO_ITEM
-        least_B1 = scores_BK.masked_fill(~live_BK, torch.inf).amin(dim=1, keepdim=True)
-        least_B1 = least_B1.masked_fill(~live_BK.any(dim=1, keepdim=True), 0.0)
-        ordered_BK, order_BK = items_BK.sort(dim=1)
-        place_BM = torch.searchsorted(ordered_BK, items_BM.contiguous()).clamp_(max=items_BK.shape[1] - 1)
-        found_BM = ordered_BK.gather(1, place_BM) == items_BM
-        scores_BM = scores_BK.gather(1, order_BK).gather(1, place_BM)
-        return torch.stack([torch.where(found_BM, scores_BM, least_B1), found_BM.float()], dim=2)
+        scores_BM = scores_of(self._ranker, self._histories, items_BM)
+        found_BM = _looked_up(self._found, items_BM)[1]
+        return torch.stack([scores_BM, scores_BM - self._usual_N[items_BM], found_BM.float()], dim=2)
+
+
+def _looked_up(ranking: Ranking, items_BM: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores that a ranking has of items, float32 (B, M), and whether it has them; those of others mean nothing."""
+    items_BK, scores_BK = torch.from_numpy(ranking.items.astype(np.int64)), torch.from_numpy(ranking.scores)
+    ordered_BK, order_BK = items_BK.sort(dim=1)
+    place_BM = torch.searchsorted(ordered_BK, items_BM.contiguous()).clamp_(max=items_BK.shape[1] - 1)
+    return scores_BK.gather(1, order_BK).gather(1, place_BM), ordered_BK.gather(1, place_BM) == items_BM

@@ -73,12 +73,20 @@ def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
         behaviour_width=vectors.behaviour.shape[1],
         depth_width=settings.depth_width,
         max_history=settings.max_history,
+        item_head=settings.item_weight > 0,
     )
 
     def build() -> CompactModel:
         backbone = load_backbone(inputs.base.path)
         torch.manual_seed(seed)
-        model = CompactModel(backbone, tokenizer, shape, dropout=settings.dropout, smoothing=settings.label_smoothing)
+        model = CompactModel(
+            backbone,
+            tokenizer,
+            shape,
+            dropout=settings.dropout,
+            smoothing=settings.label_smoothing,
+            item_weight=settings.item_weight,
+        )
         model.attach(tokens.codes, vectors)
         return model
 

@@ -51,6 +51,11 @@ class _Questions:
         stepped: tuple[Any, torch.Tensor] = self._model.step(state, level, beams, normalised=normalised)
         return stepped
 
+    def finish(self, state: Any, items_T: torch.Tensor, rows_T: torch.Tensor) -> torch.Tensor | None:
+        """See `BeamModel`."""
+        gains_T: torch.Tensor | None = self._model.finish(state, items_T, rows_T)
+        return gains_T
+
     def memory(self, history: int, beams: int) -> Memory:
         """See `BeamModel`."""
         memory: Memory = self._model.memory(history, beams)

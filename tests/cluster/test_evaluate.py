@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import ray
 
-from pipelines.evaluate import rank_users, stage_seconds, truncated_rows
+from pipelines.evaluate import STAGE, rank_users, reseeded, stage_seconds, truncated_rows
 from pipelines.explain import explain
+from pipelines.stage import run_stages
 from semconv.artifacts import Corpus, Recommender, Report, Run
 from semconv.config import Settings
 from semconv.errors import ArtifactError, ResourceError
@@ -36,7 +41,7 @@ def ranks_of_truncated(tiny_run: Run, settings: Settings, corpus: Corpus, keep: 
     }
 
 
-def with_evaluate(settings: Settings, **changes: int) -> Settings:
+def with_evaluate(settings: Settings, **changes: Any) -> Settings:
     return settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update=changes)})
 
 
@@ -83,6 +88,25 @@ def test_the_report_of_a_run(tiny_run: Run, tiny_settings: Settings) -> None:
     html = report.page.read_text()
     assert "How the model learned" in html
     assert html.count('<article class="user">') == tiny_settings.evaluate.examples
+
+
+def test_the_report_tells_of_other_seeds(tiny_run: Run, tiny_settings: Settings, tmp_path: Path) -> None:
+    """Another run of the same job stands for what another seed gives."""
+    settings = with_evaluate(tiny_settings, seeds=(99,), truncated_users=0, examples=0)
+    settings = settings.model_copy(update={"run": settings.run.model_copy(update={"root": str(tmp_path)})})
+    other = reseeded(settings, 99)
+    assert (other.run.seed, other.run.until, other.evaluate.seeds) == (99, "evaluate", ())
+    for name in (settings.run.name, other.run.name):
+        shutil.copytree(tiny_run.path, tmp_path / name)
+    shutil.rmtree(tmp_path / settings.run.name / "report")
+    run_stages(settings, (STAGE,))
+    told = Report.open(tmp_path / settings.run.name / "report").metrics["seeds"]
+    assert told["seeds"] == [settings.run.seed, 99]
+    assert set(told["systems"]) == SYSTEMS
+    assert told["systems"]["popularity"]["filtered"]["recall@10"]["deviation"] == 0
+    shutil.rmtree(tmp_path / other.run.name / "report")
+    with pytest.raises(ArtifactError, match="seed-99/report does not exist"):
+        run_stages(settings, (STAGE,))
 
 
 def test_times_of_another_lineage_are_left_out(tiny_run: Run) -> None:

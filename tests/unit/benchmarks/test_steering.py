@@ -73,12 +73,12 @@ def test_figures_are_counted_over_users() -> None:
 
 
 class Next:
-    """Likes the items after the last one, the nearest best."""
+    """Likes the items after the last one, the nearest best, by scores that a blend takes as they are."""
 
     name = "next"
 
     def scores(self, histories: Any) -> torch.Tensor:
-        return torch.stack([-((torch.arange(N) - int(history[-1]) - 1) % N).float() for history in histories])
+        return torch.stack([-((torch.arange(N) - int(history[-1]) - 1) % N) / 10 for history in histories])
 
 
 def encode(texts: Any) -> torch.Tensor:
@@ -92,7 +92,7 @@ def ranker(items: pa.Table) -> SteeredRanker:
     names = [name for source in sources for name in source.features]
     plain, wishing = Blend(names, 0), Blend([*names, *FEATURES], 0)
     with torch.no_grad():
-        plain.linear.weight[0, 0] = wishing.linear.weight[0, 0] = 1.0
+        plain.linear.weight[0, 0] = wishing.linear.weight[0, 0] = 10.0
         wishing.linear.weight[0, len(names) : len(names) + 3] = 100.0
     wishes = WishSource(items, encode(items["title"].to_pylist()), counts_N, encode)
     return SteeredRanker(

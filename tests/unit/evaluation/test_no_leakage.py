@@ -219,6 +219,17 @@ def test_permuting_test_targets_changes_nothing_that_is_fitted_or_chosen(
     assert found_there == found
 
 
+def test_permuting_validation_targets_changes_what_is_fitted_on_them(
+    as_it_is: tuple[Corpus, dict[str, str]], tmp_path: Path
+) -> None:
+    """The comparison above can tell: other targets do change fingerprints where they are looked at."""
+    corpus, found = as_it_is
+    found_there = fitted(tmp_path, permuted(corpus, 2))[1]
+    changed = {kind for kind in found if found_there[kind] != found[kind]}
+    assert "blend" in changed
+    assert not changed & {"base", "examples"}
+
+
 def test_only_what_measures_opens_the_test_split() -> None:
     folders = ("semconv", "pipelines", "serve", "benchmarks")
     files = [file for folder in folders for file in (REPOSITORY / folder).rglob("*.py")]

@@ -13,6 +13,7 @@ import pytest
 from small_shop import HOSTILE, N_ITEMS, N_USERS, Stepping
 
 from semconv.artifacts import Corpus, Report, finish, staging
+from semconv.errors import ArtifactError
 from semconv.evaluation.about import About, describe
 from semconv.evaluation.aliases import aliases
 from semconv.evaluation.beyond import Catalogue
@@ -23,6 +24,7 @@ from semconv.evaluation.metrics import hit_ranks
 from semconv.evaluation.page import page
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.results import Result, measure
+from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import Slices, slice_users
 from semconv.evaluation.tables import text_table
 from semconv.evaluation.truncation import KEPT, TruncatedGathering, rank_truncated
@@ -109,6 +111,41 @@ def test_metrics_follow_the_contract(tmp_path: Path, corpus: Corpus, rankings: R
                 assert 0 < scores["metrics"][f"coverage@{k}"] <= 1
                 assert {f"gini@{k}", f"novelty@{k}"} <= scores["metrics"].keys()
             assert {"diversity@5", "diversity@10"} <= scores["metrics"].keys()
+
+
+def test_other_seeds_are_told_beside_the_report(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
+    content, result = write(tmp_path / "report", corpus, rankings).metrics, evaluate(corpus, rankings)
+    better = json.loads(json.dumps(content))
+    for by_filter in better["systems"].values():
+        for scores in by_filter.values():
+            scores["metrics"]["ndcg@10"] += 0.1
+    seeds = Seeds.of(result, {18: better, 19: content})
+    told = seeds.contract()
+    assert told["seeds"] == [17, 18, 19]
+    own = content["systems"]["sasrec"]["filtered"]["metrics"]["ndcg@10"]
+    spread = told["systems"]["sasrec"]["filtered"]["ndcg@10"]
+    assert spread["values"] == pytest.approx([own, own + 0.1, own])
+    assert spread["mean"] == pytest.approx(own + 0.1 / 3)
+    assert spread["deviation"] == pytest.approx(0.1 / 3**0.5)
+    split = corpus.split("test")
+    with staging(tmp_path / "told") as folder:
+        slices, described = slices_of(corpus, result), about(corpus)
+        write_report(folder, result, slices, described, split=split, examples=[], codes=codes(), seeds=seeds)
+        finish(folder, "report", settings={}, inputs={}, counts={}, request="r", seconds=1.0)
+    report = Report.open(tmp_path / "told")
+    assert report.metrics["seeds"] == told
+    for shown in (report.page, report.path / "report.md"):
+        assert "Seeds 17, 18, 19, seen items removed" in shown.read_text()
+        assert f"{own + 0.1 / 3:.4f} ± {0.1 / 3**0.5:.4f}" in shown.read_text()
+
+
+def test_seeds_that_do_not_belong_together_are_refused(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
+    content, result = write(tmp_path / "report", corpus, rankings).metrics, evaluate(corpus, rankings)
+    with pytest.raises(ArtifactError, match="seed 18 asked 3 users"):
+        Seeds.of(result, {18: content | {"users": 3}})
+    fewer = {name: found for name, found in content["systems"].items() if name != "sasrec"}
+    with pytest.raises(ArtifactError, match="seed 18 lacks sasrec"):
+        Seeds.of(result, {18: content | {"systems": fewer}})
 
 
 def test_the_generative_model_goes_by_its_contract_name_too(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:

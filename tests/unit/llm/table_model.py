@@ -25,6 +25,7 @@ class TableModel:
         self.batches: list[int] = []
         self.asked: list[int] = []
         self.fits = 10**9
+        self.items_UN: torch.Tensor | None = None
 
     def start(self, histories: Sequence[Any], beams: int, *, normalised: bool) -> tuple[Any, torch.Tensor]:
         if len(histories) > self.fits:
@@ -40,6 +41,9 @@ class TableModel:
         self.asked.append(int(beams.asked_BK.sum()))
         scores_BKC = self.tables[level][users.unsqueeze(1), prefixes]
         return (users, prefixes), self._said(scores_BKC[beams.asked_BK], normalised)
+
+    def finish(self, state: Any, items_T: torch.Tensor, rows_T: torch.Tensor) -> torch.Tensor | None:
+        return None if self.items_UN is None else self.items_UN[state[0][rows_T], items_T]
 
     def _said(self, scores_XC: torch.Tensor, normalised: bool) -> torch.Tensor:
         """Rows that need not be normalised are off by constants."""
@@ -77,6 +81,8 @@ def brute_force(
                 logp = logp - np.logaddexp.reduce(logp[alternatives])
             score = np.float32(score + logp[code])
             prefix = prefix * model.codes + code
+        if model.items_UN is not None:
+            score = np.float32(score + model.items_UN[user, item].numpy())
         ranked.append((-score, row, -(counts[item] if counts is not None else 0), item))
     ranked = [entry for entry in sorted(ranked) if legal is None or entry[-1] in legal][:k]
     return [entry[-1] for entry in ranked], [float(-entry[0]) for entry in ranked]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel, PreTrainedModel, Qwen3Config, Qwen3Model
 
 from semconv.artifacts import ItemVectors, finish
 from semconv.artifacts.ragged import Int32
 from semconv.errors import ArtifactError
+from semconv.llm import item_head
 from semconv.llm.compact import CompactModel, CompactShape
 from semconv.llm.compact_batch import NOTHING, CompactExample, pack_examples
 from semconv.llm.protocol import Extended
@@ -21,7 +24,9 @@ from semconv.llm.trie import Trie
 
 ITEMS, LEVELS, CODES = 30, 3, 5
 NO_WORDS = np.zeros(0, np.int32)
-SHAPE = CompactShape(levels=LEVELS, codes=CODES, text_width=7, behaviour_width=4, depth_width=12, max_history=12)
+SHAPE = CompactShape(
+    levels=LEVELS, codes=CODES, text_width=7, behaviour_width=4, depth_width=12, max_history=12, item_head=True
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +65,12 @@ def backbone(kind: str = "qwen3") -> PreTrainedModel:
     return Qwen3Model(Qwen3Config(head_dim=8, attn_implementation=attention, **sizes))
 
 
-def compact(catalogue: tuple[Int32, ItemVectors], kind: str = "qwen3", **options: float) -> CompactModel:
+def compact(
+    catalogue: tuple[Int32, ItemVectors], kind: str = "qwen3", shape: CompactShape = SHAPE, **options: float
+) -> CompactModel:
     body = backbone(kind)
     torch.manual_seed(2)
-    model = CompactModel(body, train_tokenizer(["soap and cream"], 300), SHAPE, **options)
+    model = CompactModel(body, train_tokenizer(["soap and cream"], 300), shape, **options)
     model.attach(*catalogue)
     return model.eval()
 
@@ -110,10 +117,18 @@ def test_start_and_step_give_the_teacher_forced_scores(catalogue: tuple[Int32, I
                 codes_PL = torch.as_tensor(codes_NL[[item]], dtype=torch.int64)
                 forced = [logits.log_softmax(-1)[0] for logits in model.depth(hidden_PD, codes_PL)]
                 loss = model(batch)
+                items_N = torch.arange(ITEMS)
+                whole_N = model.finish(
+                    model.start([history], 2, normalised=True)[0], items_N, torch.zeros_like(items_N)
+                )
+                said_whole = float(whole_N.log_softmax(0)[item])
             for level in range(LEVELS):
                 torch.testing.assert_close(scores[level][row, beam], forced[level], atol=1e-5, rtol=1e-4)
             said_mass = sum(float(forced[level][codes_NL[item, level]]) for level in range(LEVELS))
-            assert float(loss) == pytest.approx(-said_mass / LEVELS, abs=1e-5)
+            assert float(loss) == pytest.approx(-(said_mass + said_whole) / LEVELS, abs=1e-5)
+            both = [int(asked[row, 1 - beam]), int(item)]
+            told = model.finish(state, torch.tensor(both), torch.full((2,), row))
+            torch.testing.assert_close(told, whole_N[both], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "gpt2", "eager"])
@@ -159,6 +174,39 @@ def test_a_saved_model_answers_the_same_over_the_same_catalogue(
     other = CompactModel.load(tmp_path, changed, catalogue[1])
     assert not torch.equal(first(other, histories)[0], first(model, histories)[0])
     assert torch.equal(first(other, histories)[1], first(model, histories)[1])
+
+
+def test_without_an_item_head_codes_say_all(catalogue: tuple[Int32, ItemVectors], tmp_path: Path) -> None:
+    plain = compact(catalogue, shape=replace(SHAPE, item_head=False))
+    history, none = [np.asarray([4, 9, 2], np.int32)], torch.zeros(0, dtype=torch.long)
+    assert plain.finish(plain.start(history, 2, normalised=True)[0], none, none) is None
+    plain.save(tmp_path)
+    assert CompactModel.load(tmp_path, *catalogue).head is None
+    batch = pack_examples(examples())
+    with torch.no_grad():
+        codes_alone, half, whole = (float(compact(catalogue, item_weight=weight)(batch)) for weight in (0.0, 0.5, 1.0))
+        assert float(plain(batch)) == pytest.approx(codes_alone)
+    assert half - codes_alone == pytest.approx((whole - codes_alone) / 2, rel=1e-4)
+    assert whole > codes_alone
+
+
+def test_a_sample_stands_for_a_large_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of many sampled losses is near the loss over all items; a small catalogue is taken whole."""
+    device = torch.device("cpu")
+    assert item_head.sampled(5, device).tolist() == [0, 1, 2, 3, 4]
+    torch.manual_seed(0)
+    head, items_ND = item_head.ItemHead(8), torch.randn(400, 8)
+    hidden_PD, targets_P = torch.randn(6, 8), torch.arange(6)
+    with torch.no_grad():
+        queries_PE = head.queries(hidden_PD)
+        logits_PN = torch.stack([head.scores(queries_PE, key_E.expand(6, -1)) for key_E in head.keys(items_ND)], dim=1)
+        exact = float(F.cross_entropy(logits_PN, targets_P, reduction="sum"))
+        assert float(head.loss(hidden_PD, items_ND[:6], items_ND, 400)) == pytest.approx(exact, rel=1e-5)
+        monkeypatch.setattr(item_head, "SAMPLED", 200)
+        drawn = [item_head.sampled(400, device) for _ in range(50)]
+        assert {len(sample_S) for sample_S in drawn} == {200}
+        losses = [float(head.loss(hidden_PD, items_ND[:6], items_ND[sample_S], 400)) for sample_S in drawn]
+    assert np.mean(losses) == pytest.approx(exact, rel=0.01)
 
 
 def test_codes_of_another_shape_are_refused(catalogue: tuple[Int32, ItemVectors], tmp_path: Path) -> None:

@@ -44,6 +44,24 @@ def test_with_beams_for_all_it_ranks_the_whole_catalogue(scoring: Any, levels: i
         np.testing.assert_allclose([by_item[item] for item in found.items[user]], scores, atol=1e-5)
 
 
+@pytest.mark.parametrize("scoring", ["full", "legal"])
+def test_what_a_model_says_of_whole_items_is_added_and_tells_items_of_one_tuple_apart(scoring: Any) -> None:
+    rows, counts = catalogue(60, 2, 4, seed=1)
+    model = TableModel(USERS, 2, 4)
+    model.items_UN = torch.randn(USERS, 60, generator=torch.Generator().manual_seed(3))
+    trie = Trie.build(rows, 4, training_counts=counts)
+    found = beam_search(model, trie, histories(USERS), 60, 60, scoring)
+    few = beam_search(model, trie, histories(USERS), 7, 60, scoring)
+    for user in range(USERS):
+        wanted, scores = brute_force(model, user, rows, 60, scoring, counts)
+        assert found.items[user].tolist() == wanted
+        np.testing.assert_allclose(found.scores[user], scores, atol=1e-5)
+        assert few.items[user].tolist() == wanted[:7]
+    model.items_UN[1, 7] = torch.nan
+    with pytest.raises(SemconvError, match="infinity or NaN"):
+        beam_search(model, trie, histories(USERS), 60, 60, scoring)
+
+
 @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(0, 1), st.sampled_from(["full", "legal"]), st.data())
 @settings(max_examples=60, deadline=None)
 def test_filters_give_what_brute_force_gives(seed: int, k: int, share: float, scoring: Any, data: Any) -> None:
@@ -287,6 +305,9 @@ def test_a_published_index_is_ranked_whole(index: str, published_codes: Any) -> 
 
         def step(self, state: Any, level: int, beams: Extended, *, normalised: bool) -> Any:
             return None, self.tables[level].expand(int(beams.asked_BK.sum()), -1)
+
+        def finish(self, state: Any, items_T: torch.Tensor, rows_T: torch.Tensor) -> None:
+            return None
 
     n = len(codes)
     found = beam_search(Additive(), Trie.build(codes, 256), histories(1), n, n)

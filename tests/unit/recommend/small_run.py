@@ -112,7 +112,7 @@ def language_model() -> tuple[Any, Any]:
 
 def make_compact(run: Run, inputs: Mapping[str, Artifact]) -> Recommender:
     model, tokenizer = language_model()
-    shape = CompactShape(LEVELS, CODES, text_width=6, behaviour_width=5, depth_width=256, max_history=6)
+    shape = CompactShape(LEVELS, CODES, text_width=6, behaviour_width=5, depth_width=256, max_history=6, item_head=True)
     publish(run, "model", CompactModel(model.model, tokenizer, shape).save, inputs)
     return Recommender.open(run.artifact("model"))
 

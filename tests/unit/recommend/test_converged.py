@@ -13,7 +13,7 @@ from semconv.artifacts import Convergence, Corpus, Run
 from semconv.behaviour.item_to_item import ItemToItem
 from semconv.errors import ArtifactError
 from semconv.recommend.blend import Blend, read_blend
-from semconv.recommend.blend_fitting import Lesson, fit_blend, held_out, joined, target_ranks
+from semconv.recommend.blend_fitting import Lesson, figures, fit_blend, held_out, joined, target_ranks
 from semconv.recommend.evidence import Evidence, gather, source_name
 from semconv.recommend.load import Opened
 from semconv.recommend.plain_sources import FactsSource, HistorySource
@@ -76,6 +76,21 @@ def test_encoders_and_counters_tell_their_scores(opened: Opened, histories: list
     assert torch.equal(told[..., 2] > told[..., 2].amin(), last_BN > 0)
 
 
+def test_the_model_tells_its_own_probability_of_any_item(opened: Opened, histories: list[Any]) -> None:
+    """Narrow search or not: what a search over the whole catalogue says, and how much more than without history."""
+    source, n_items = opened.sources(beams=5)[0], opened.corpus.n_items
+    items_BM = torch.randint(n_items, (len(histories), 9), generator=torch.Generator().manual_seed(0))
+    reading = source.read(histories)
+    told, proposed = reading.features(items_BM), reading.best(5, None)
+    whole = opened.generative(n_items, "legal", "float32").rank([*histories, np.zeros(0, np.int32)], n_items)
+    scores = [dict(zip(*row, strict=True)) for row in zip(whole.items.tolist(), whole.scores.tolist(), strict=True)]
+    for row, items in enumerate(items_BM.tolist()):
+        assert told[row, :, 0].tolist() == pytest.approx([scores[row][item] for item in items], abs=1e-4)
+        lift = [scores[row][item] - scores[-1][item] for item in items]
+        assert told[row, :, 1].tolist() == pytest.approx(lift, abs=1e-4)
+        assert told[row, :, 2].tolist() == [item in proposed[row] for item in items]
+
+
 def test_facts_in_common_count_the_more_the_rarer() -> None:
     import pyarrow as pa
 
@@ -127,14 +142,53 @@ def test_a_blend_learns_what_decided(hidden: int) -> None:
     assert torch.equal(restored(other.evidence.features_BMF), blend(other.evidence.features_BMF))
 
 
+def test_a_blend_is_fitted_for_lists_without_what_people_have() -> None:
+    """What is left out of the ranking is told apart among all candidates, and no rival among the rest."""
+    lesson = planted(400, 0)
+    had = lesson.evidence.items_BM[:, :6].numpy().astype(np.int32)
+    excluded = [np.setdiff1d(items, [target]) for items, target in zip(had, lesson.targets_U, strict=True)]
+    blend = fit_blend(replace(lesson, excluded=excluded), hidden=0, epochs=5, seed=0)
+    without = fit_blend(lesson, hidden=0, epochs=5, seed=0)
+    assert not torch.equal(blend.linear.weight, without.linear.weight)
+    barred_UM = replace(lesson, excluded=excluded).barred
+    assert barred_UM.sum(dim=1).tolist() == [len(items) for items in excluded]
+
+
+def test_a_target_that_is_no_candidate_is_no_hit_however_few_there_are() -> None:
+    lesson = planted(4, 0)
+    few = replace(lesson, evidence=lesson.evidence.of(torch.arange(4)), targets_U=np.full(4, 99, np.int32))
+    blend = fit_blend(lesson, hidden=0, epochs=1, seed=0)
+    assert (target_ranks(blend, few) >= 10).all()
+
+
+def test_a_feature_that_hardly_varies_and_one_far_off_decide_nothing() -> None:
+    lesson = planted(200, 0)
+    constant = lesson.evidence.features_BMF.clone()
+    constant[..., 2] = 1000 + 1e-4 * constant[..., 2]
+    blend = fit_blend(
+        replace(lesson, evidence=replace(lesson.evidence, features_BMF=constant)), hidden=8, epochs=5, seed=0
+    )
+    assert blend.deviation_F[2] == 1
+    far, farther = constant.clone(), constant.clone()
+    far[..., 0], farther[..., 0] = 1e9, 1e12
+    assert torch.equal(blend(far), blend(farther))
+
+
+def test_of_candidates_that_tie_half_are_above_and_the_odd_one_too() -> None:
+    lesson = planted(3, 0)
+    alike = replace(lesson.evidence, features_BMF=torch.zeros(3, 12, 3))
+    blend = Blend(lesson.evidence.features, 0).eval()
+    assert target_ranks(blend, replace(lesson, evidence=alike)).tolist() == [6, 6, 6]
+
+
 def test_figures_are_of_users_that_were_not_fitted_on() -> None:
     lesson = planted(300, 0)
     shuffled = replace(lesson, targets_U=np.random.default_rng(0).permutation(lesson.targets_U))
-    recall, ndcg = held_out(lesson, hidden=8, epochs=10, seed=0)
+    recall, ndcg = figures(held_out(lesson, hidden=8, epochs=10, seed=0))
     assert recall > 0.98
     assert ndcg > 0.9
     by_chance = np.mean([1 / np.log2(rank + 2) for rank in range(10)]) * 10 / 12
-    assert held_out(shuffled, hidden=8, epochs=10, seed=0)[1] == pytest.approx(by_chance, abs=0.06)
+    assert figures(held_out(shuffled, hidden=8, epochs=10, seed=0))[1] == pytest.approx(by_chance, abs=0.06)
 
 
 def test_without_a_source_its_features_and_its_own_candidates_are_gone() -> None:
@@ -178,7 +232,7 @@ def test_excluded_items_take_no_place() -> None:
 
 def test_a_blend_of_other_evidence_is_refused(small_run: Run, opened: Opened) -> None:
     blends, sources = Convergence.open(small_run.artifact("blend")), opened.sources(beams=20)
-    assert read_blend(blends, "converged", sources).features[0] == "generative.log_probability"
+    assert read_blend(blends, "converged", sources).features[0] == "generative.score"
     with pytest.raises(ArtifactError, match=r"other evidence.*text_neighbours\.last") as caught:
         read_blend(blends, "converged", [source for source in sources if source_name(source) != "text_neighbours"])
     assert "converge" in caught.value.remedy
