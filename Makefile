@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 CONSTRAINTS := constraints/cpu.txt
 CONFIG ?= configs/demo.yaml
 UNIT_WORKERS ?= 2
-RAY_WORKERS ?= 2
+CLUSTER_WORKERS ?= 2
 
 # Compiled DeepSpeed pieces stay in the venv; no model hub is asked for anything; Ray's token lives in memory only.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch_extensions
@@ -15,10 +15,10 @@ export RAY_USAGE_STATS_ENABLED := 0
 export PYTHONUNBUFFERED := 1
 
 # One compute thread a test process: several share the cores, and waiting threads would only spin.
-test check unit reference ray cluster e2e drill: export OMP_NUM_THREADS := 1
+test check unit reference cluster e2e drill: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve beauty test check unit reference ray cluster e2e drill clean
+.PHONY: help setup demo serve beauty test check unit reference cluster e2e drill clean
 
 help:
 	@sed -n '/^## /s/^## //p' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ beauty: setup
 	$(PY) -m pipelines.run --config configs/beauty.yaml --corpus.path $(DATA)
 
 ## make test     every check: lint, format, types, import contract, unit, cluster and end-to-end tests
-test: check unit reference ray
+test: check unit reference cluster e2e
 
 check: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
@@ -68,11 +68,8 @@ unit: $(VENV)/.ready-dev
 reference: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/unit -m data
 
-ray: $(VENV)/.ready-dev
-	$(PY) -m pytest tests/cluster tests/e2e -n $(RAY_WORKERS) --dist loadgroup
-
 cluster: $(VENV)/.ready-dev
-	$(PY) -m pytest tests/cluster -n $(RAY_WORKERS) --dist loadgroup
+	$(PY) -m pytest tests/cluster -n $(CLUSTER_WORKERS) --dist loadfile
 
 e2e: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/e2e

@@ -17,14 +17,6 @@ REPOSITORY = Path(__file__).parent.parent
 REFERENCE_DATA = REPOSITORY.parent / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For ``--dist loadgroup``: a file's tests stay together, and so do all that start services, for their ports."""
-    for item in items:
-        folder = item.path.relative_to(REPOSITORY / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group("services" if folder == "e2e" else item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """The folder of real data sets beside the checkout; tests that need it skip where there is none."""
