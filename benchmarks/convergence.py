@@ -2,7 +2,7 @@
 
 python -m benchmarks.convergence --run runs/beauty --out FILE.json [--seeds N] [--users N] [--quick]
 
-Evidence is gathered as the stage ``converge`` gathers it, of the same users, once. Then the blend of all sources and
+Evidence is gathered as the stage ``converge`` gathers it, once. Then the blend of all sources and
 the one without each of them are fitted by five-fold cross-validation, once a seed: no user is ranked for by a blend
 that was fitted on that user. ``results.all`` and ``results.without.<source>``: ``recall@10``, ``ndcg@10``, filtered,
 means over seeds; for a source, ``worth``: what the blend of all sources is better by in NDCG@10, with ``low`` and
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from benchmarks.harness import command
@@ -25,7 +24,7 @@ from semconv.artifacts import Convergence, Run
 from semconv.artifacts.ragged import Int64
 from semconv.behaviour.training import sample
 from semconv.config import ConvergeSettings, RecommendSettings
-from semconv.recommend.blend_fitting import CUT, Lesson, figures, held_out, joined
+from semconv.recommend.blend_fitting import CUT, Lesson, figures, gains, held_out, joined
 from semconv.recommend.evidence import gather
 from semconv.recommend.load import Opened
 
@@ -42,10 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All sources, and all but each."""
     run = Run(str(options.run.parent), options.run.name)
-    told = Convergence.open(run.artifact("blend")).manifest.settings
+    blend = Convergence.open(run.artifact("blend"))
+    told = blend.manifest.settings
     chosen = ConvergeSettings(**told["converge"])
     users = 500 if options.quick else options.users
-    lesson = gathered(Opened(run), RecommendSettings(**told["recommend"]), users, told["seed"])
+    lesson = gathered(Opened(run), searched(blend), users, told["seed"])
     seeds = range(1 if options.quick else options.seeds)
     reached = {"": [_ranks(lesson, chosen, seed) for seed in seeds]}
     found: dict[str, Any] = {}
@@ -61,9 +61,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def searched(blend: Convergence) -> RecommendSettings:
+    """How wide the systems searched for the candidates that a blend was fitted on."""
+    section = "recommend."
+    told = blend.manifest.settings.items()
+    return RecommendSettings(**{name.removeprefix(section): value for name, value in told if name.startswith(section)})
+
+
 @torch.no_grad()
 def gathered(opened: Opened, chosen: RecommendSettings, users: int, seed: int) -> Lesson:
-    """Evidence of at most so many validation users, those of the stage first."""
+    """Evidence of at most so many validation users; with as many as the stage has, of the same ones."""
     split = sample(opened.corpus.split("valid"), users, np.random.default_rng(seed))
     sources, lessons = opened.sources(chosen.beams), []
     for start in range(0, len(split.users), BATCH):
@@ -84,15 +91,11 @@ def _mean(ranks: list[Int64]) -> dict[str, float]:
 
 def _worth(all_: list[Int64], rest: list[Int64]) -> dict[str, Any]:
     """Of a source: NDCG of the blend with it minus that of the blend without."""
-    differences_SU = np.stack([_gains(mine) - _gains(other) for mine, other in zip(all_, rest, strict=True)])
+    differences_SU = np.stack([gains(mine) - gains(other) for mine, other in zip(all_, rest, strict=True)])
     by_user_U = differences_SU.mean(axis=0)
     worth, half = float(by_user_U.mean()), 1.96 * float(by_user_U.std(ddof=1)) / np.sqrt(len(by_user_U))
     by_seed = [float(differences_U.mean()) for differences_U in differences_SU]
     return {"worth": {"value": worth, "low": worth - half, "high": worth + half, "by_seed": by_seed}}
-
-
-def _gains(ranks_U: Int64) -> npt.NDArray[np.float64]:
-    return np.where(ranks_U < CUT, 1.0 / np.log2(ranks_U + 2.0), 0.0)
 
 
 if __name__ == "__main__":

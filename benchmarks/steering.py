@@ -30,13 +30,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
+from benchmarks.convergence import searched
 from benchmarks.harness import command
 from semconv.alignment.phrases import words_of
 from semconv.artifacts import Convergence, Corpus, Run, Split
 from semconv.artifacts.ragged import Int32
 from semconv.behaviour.ordering import top_k
 from semconv.behaviour.training import sample
-from semconv.config import RecommendSettings
 from semconv.errors import ArtifactError
 from semconv.evaluation.intervals import Bootstrap
 from semconv.recommend.load import open_steered
@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Every kind of wish on the same users."""
     run = Run(str(options.run.parent), options.run.name)
     corpus, blend = Corpus.open(run.artifact("corpus")), Convergence.open(run.artifact("blend"))
-    ranker = open_steered(run, RecommendSettings(**blend.manifest.settings["recommend"]))
+    ranker = open_steered(run, searched(blend))
     split = sample(corpus.split("test"), 200 if options.quick else options.users, np.random.default_rng(SEED))
     return steering(ranker, corpus.items, split, options.depth)
 
