@@ -1,96 +1,25 @@
-"""The report: the contract's keys, the page's safety, and the same bytes every time."""
+"""The report: the contract's keys, and the same bytes every time."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_shop import HOSTILE, N_ITEMS, N_USERS, Stepping
+from small_report import STEPS, SYSTEMS, about, codes, evaluate, slices_of, write
+from small_shop import N_USERS
 
 from semconv.artifacts import Corpus, Report, finish, staging
 from semconv.errors import ArtifactError
-from semconv.evaluation.about import About, describe
 from semconv.evaluation.aliases import aliases
-from semconv.evaluation.beyond import Catalogue
-from semconv.evaluation.charts import Dots, Line, dot_chart, line_chart, spread, ticks
-from semconv.evaluation.code_map import CodeMap
-from semconv.evaluation.examples import LONGEST, TOP, Example, choose
 from semconv.evaluation.metrics import hit_ranks
-from semconv.evaluation.page import page
-from semconv.evaluation.rankings import Gathering, Rankings, rank_block
-from semconv.evaluation.results import Result, measure
+from semconv.evaluation.rankings import Rankings
 from semconv.evaluation.seeds import Seeds
-from semconv.evaluation.slices import Slices, slice_users
 from semconv.evaluation.tables import text_table
-from semconv.evaluation.truncation import KEPT, TruncatedGathering, rank_truncated
+from semconv.evaluation.truncation import KEPT
 from semconv.evaluation.write import write_report
-
-STEPS = {
-    "popularity": 1,
-    "sasrec": 7,
-    "<b>odd</b>": 11,
-    "generative_compact": 19,
-    "converged": 13,
-    "converged_without_generative": 17,
-}
-SYSTEMS = {name: Stepping(name, step) for name, step in STEPS.items()}
-K = 10
-
-
-@pytest.fixture(scope="module")
-def rankings(corpus: Corpus) -> Rankings:
-    gathering = Gathering(corpus.split("test"), N_ITEMS, K)
-    gathering.add(np.arange(N_USERS), rank_block(SYSTEMS, list(corpus.split("test").histories), K))
-    return gathering.finish()
-
-
-def evaluate(corpus: Corpus, rankings: Rankings) -> Result:
-    targets = corpus.split("test").targets
-    return measure(rankings, targets, catalogue=catalogue(corpus), cutoffs=(10, 5, 1), resamples=100, seed=17)
-
-
-def catalogue(corpus: Corpus) -> Catalogue:
-    text = np.random.default_rng(0).normal(size=(N_ITEMS, 4)).astype(np.float32)
-    return Catalogue.of(corpus.training().values, text)
-
-
-def slices_of(corpus: Corpus, result: Result) -> Slices:
-    split, rows = corpus.split("test"), np.arange(0, N_USERS, 2)
-    gathering = TruncatedGathering(split, N_ITEMS, K, rows)
-    everyone = np.arange(N_USERS)
-    gathering.take(everyone, rank_truncated(SYSTEMS, list(split.histories), np.isin(everyone, rows), K))
-    counts = catalogue(corpus).counts_N
-    ranks = result.filtered_ranks
-    return slice_users(ranks, split, counts, k=10, resamples=100, seed=17, truncated=gathering.finish())
-
-
-def about(corpus: Corpus, seconds: float = 2.5) -> About:
-    described = describe(
-        "<i>tiny</i>", corpus, corpus.split("test"), [corpus], {"evaluate": {"at": [1, 5, 10]}}, {"ingest": seconds}
-    )
-    curves = [{"step": 10.0 * n, "loss": 3.0 / n, "recall@10": 0.1 * n} for n in range(1, 4)]
-    return replace(described, curves=curves)
-
-
-def codes() -> CodeMap:
-    places = np.random.default_rng(2).uniform(-1, 1, size=(N_ITEMS, 2))
-    return CodeMap(places, (np.arange(N_ITEMS) % 4).astype(np.int32), "30 items in <u>some</u> space")
-
-
-def write(folder: Path, corpus: Corpus, rankings: Rankings, seconds: float = 2.5) -> Report:
-    split = corpus.split("test")
-    with staging(folder) as target:
-        examples = choose(corpus, split, rankings, 10, 17)
-        result = evaluate(corpus, rankings)
-        slices, described = slices_of(corpus, result), about(corpus, seconds)
-        write_report(target, result, slices, described, split=split, examples=examples, codes=codes())
-        finish(target, "report", settings={}, inputs={"corpus": corpus}, counts={}, request="r", seconds=1.0)
-    return Report.open(folder)
 
 
 def test_metrics_follow_the_contract(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
@@ -230,119 +159,6 @@ def test_only_stage_seconds_depend_on_the_day(tmp_path: Path, corpus: Corpus, ra
     assert later["stage_seconds"] != first.metrics["stage_seconds"]
 
 
-class Tags(HTMLParser):
-    """Collects tags and attributes, and checks that they nest."""
-
-    VOID = {"meta", "line", "path", "circle", "rect", "polyline", "br"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_page_stands_alone_and_lets_no_data_speak_html(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
-    html = write(tmp_path / "report", corpus, rankings).page.read_text()
-    tags = Tags()
-    tags.feed(html)
-    assert tags.open == []
-    assert not {"script", "img", "link", "iframe", "i", "u"} & set(tags.tags)
-    assert not {"src", "href", "onload", "action"} & {name for name, _ in tags.attributes}
-    assert not re.search(r"url\(|@import", html)
-    # The hostile title is there, as text; the only addresses are the ones inside such text.
-    assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt; &amp;" in html
-    assert not re.search("https?://", html.replace("https://evil.example", ""))
-    assert "&lt;b&gt;odd&lt;/b&gt;" in html
-    assert "<title>Evaluation of &lt;i&gt;tiny&lt;/i&gt;</title>" in html
-    assert "secret-" not in html
-    assert "(no title) i1" in html
-
-
-def test_the_page_shows_all_its_parts(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
-    report = write(tmp_path / "report", corpus, rankings)
-    html = report.page.read_text()
-    assert html.count('<article class="user">') == 10
-    assert html.count("<details open>") == 1
-    assert html.count("<svg") == 2 + 2 + 2 + 1 + 1
-    assert html.count("<g fill=") == 4
-    value = report.metrics["systems"]["sasrec"]["filtered"]["metrics"]["recall@5"]
-    assert f"{value:.4f}" in html
-    text = (report.path / "report.md").read_text()
-    assert f"{value:.4f}" in text
-    part = report.metrics["slices"]["truncated"]["1"]["systems"]["sasrec"]["metrics"]["ndcg@10"]
-    for shown in (html, text):
-        assert f"{part:.4f}" in shown
-        assert "against" in shown
-        assert "Converged minus each baseline" in shown
-        assert "Diversity@10" in shown
-        assert "last 2 events (13 users)" in shown
-    assert "prefers-color-scheme: dark" in html
-
-
-def test_examples_are_what_the_systems_said(corpus: Corpus, rankings: Rankings) -> None:
-    split = corpus.split("test")
-    examples = choose(corpus, split, rankings, 1000, 17)
-    assert [example.user for example in examples] == split.users.tolist()
-    marked = sum(hit for example in examples for _, hit in example.tops["sasrec"])
-    assert marked == np.count_nonzero(np.isin(hit_ranks(rankings["sasrec"]["filtered"], split.targets), range(1, 6)))
-    assert marked > 0
-    assert all(example.history[0] == HOSTILE for example in examples)
-    assert [e.user for e in choose(corpus, split, rankings, 4, 1)] == [
-        e.user for e in choose(corpus, split, rankings, 4, 1)
-    ]
-
-
-def test_a_page_of_endless_titles_stays_small_and_says_who_found_what(corpus: Corpus, rankings: Rankings) -> None:
-    split, result = corpus.split("test"), evaluate(corpus, rankings)
-    examples = choose(corpus, split, rankings, 20, 17)
-    long = [replace(example, target="x" * LONGEST) for example in examples]
-    many = [replace(e, tops={f"system {n}": (("y" * LONGEST, n < 2),) * TOP for n in range(20)}) for e in long]
-    html = page(result, slices_of(corpus, result), about(corpus), many, codes())
-    assert len(html.encode()) < 1_000_000
-    assert html.count("found by 2 of 20 systems") == len(examples) == 20
-
-
-def test_titles_are_cut_where_they_get_too_long(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
-    def first_target(title: str) -> Example:
-        corpus.__dict__["items"] = items.set_column(1, "title", [[title] * N_ITEMS])
-        return choose(corpus, corpus.split("test"), rankings, 1, 17)[0]
-
-    items = corpus.items
-    try:
-        assert first_target("z" * LONGEST).target == "z" * LONGEST
-        assert first_target("z" * 5000).target == "z" * (LONGEST - 1) + "…"
-    finally:
-        corpus.__dict__["items"] = items
-
-
-@pytest.mark.parametrize("label", ["0.07", "Converged without LLM", "a system with quite a long name"])
-def test_labels_have_room_beside_the_chart(label: str) -> None:
-    widest = 7.3 * len(label)
-    lines = line_chart("x", [Line(label, [(1, 0.1), (50, 0.2)], "generative")], x_label="k")
-    dots = dot_chart("x", [Dots(label, [(0.1, 0.0, 0.2, True)], "generative")])
-    for chart, anchor in ((lines, "start"), (dots, "end")):
-        width = float(re.search(r'viewBox="0 0 (\d+)', chart)[1])
-        at = float(re.search(rf'class="name[^"]*" x="([\d.]+)"[^>]*text-anchor="{anchor}"', chart)[1])
-        assert at >= widest if anchor == "end" else at + widest <= width
-        drawn = [float(x) for x in re.findall(r'x2="([\d.]+)"', chart)]
-        assert max(drawn) <= width
-        assert max(drawn) - (52 if anchor == "start" else at) >= 250
-
-
 def test_the_lead_is_the_best_against_the_next(corpus: Corpus, rankings: Rankings) -> None:
     result = evaluate(corpus, rankings)
     values = sorted((by["filtered"].metrics["ndcg@10"], name) for name, by in result.systems.items())
@@ -363,16 +179,3 @@ def test_the_terminal_table_holds_every_figure(corpus: Corpus, rankings: Ranking
 def test_json_is_plain(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
     text = (write(tmp_path / "report", corpus, rankings).path / "metrics.json").read_text()
     assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-
-
-def test_labels_keep_their_distance() -> None:
-    placed = spread([50.0, 51.0, 52.0, 200.0], 15.0, 0.0, 200.0)
-    assert np.diff(sorted(placed)).min() >= 15.0
-    assert max(placed) <= 200.0
-    assert placed[3] == 200.0
-
-
-def test_ticks_are_round_and_cover() -> None:
-    assert ticks(0.0, 0.093) == [0.0, 0.02, 0.04, 0.06, 0.08, 0.1]
-    assert ticks(5.9, 9.0)[0] <= 5.9
-    assert ticks(0.0, 0.0) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
