@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, run_stages
-from semconv.artifacts import Corpus, ItemTokens, ItemVectors, Recommender, Run, Split
+from semconv.artifacts import Convergence, Corpus, ItemTokens, ItemVectors, Recommender, Run, Split
 from semconv.artifacts.blend import FILE
 from semconv.behaviour.store import Behaviour
 from semconv.behaviour.training import sample
@@ -107,6 +107,9 @@ class GatherEvidence:
 def build(work: Work) -> None:
     """Gather evidence, fit the blends, and write them with what they reach on users they were not fitted on."""
     settings, corpus = work.settings, work.input(Corpus)
+    if settings.converge.blends_of is not None:
+        _take_over(work, _other(settings))
+        return
     asked = Asked.without_wishes(corpus, settings)
     users = len(asked.split.users)
     if users == 0:
@@ -126,6 +129,21 @@ def build(work: Work) -> None:
     work.count("blend", users=users, validation=reached)
     for name, (recall, ndcg) in said.items():
         work.line.say(f"{name} recall@10 {recall:.4f} ndcg@10 {ndcg:.4f}, valid, on users it was not fitted on")
+
+
+def _take_over(work: Work, blends: Convergence) -> None:
+    """The blends of another run; what they reach is told there."""
+    (work.out("blend") / FILE).write_text(json.dumps({"blends": blends.blends, "validation": {}}, indent=1) + "\n")
+    work.line.say(f"blends taken over from {blends.path}")
+
+
+def _other(settings: Settings) -> Convergence:
+    """What is taken over; raises `ArtifactError` where it is absent."""
+    return Convergence.open(Run(settings.run.root, str(settings.converge.blends_of)).artifact(Convergence.kind))
+
+
+def _fingerprint_of_other(settings: Settings) -> dict[str, str]:
+    return {} if settings.converge.blends_of is None else {"blends": _other(settings).fingerprint}
 
 
 def _fitted(work: Work, asked: Asked, fit: Callable[[Lesson, ConvergeSettings, int], dict[str, Any]]) -> dict[str, Any]:
@@ -183,6 +201,7 @@ STAGE = Stage(
     reads=("converge", "recommend.beams", "recommend.candidates"),
     code=3,
     build=build,
+    raw=_fingerprint_of_other,
 )
 
 

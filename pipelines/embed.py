@@ -5,6 +5,7 @@ python -m pipelines.embed --config configs/beauty.yaml
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,16 @@ from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
 from pipelines.worker import gpus_for
-from semconv.artifacts import Corpus, ItemVectors
+from semconv.artifacts import Corpus, ItemVectors, Ragged, Split
 from semconv.behaviour.encoders import ENCODERS, Fitted
 from semconv.behaviour.item_to_item import FIXED_NAME, TUNED_NAME, ItemToItem
 from semconv.behaviour.popularity import training_counts
-from semconv.behaviour.store import Behaviour, load_encoder, read_description
-from semconv.behaviour.tuning import tune
+from semconv.behaviour.store import load_encoder, read_description, write_counted, write_encoder, write_tuned
+from semconv.behaviour.tuning import Tuned, tune, tuned_before
 from semconv.behaviour.vectors import joined
 from semconv.cli import main
 from semconv.config import EmbedSettings, Settings
-from semconv.progress import Report
+from semconv.progress import Report, Together
 from semconv.tokens.text_encoder import TextEncoder, by_length, item_texts
 
 
@@ -84,27 +85,46 @@ def encode_texts(texts: list[str], settings: EmbedSettings, report: Report) -> t
 
 
 def fit_behaviour(config: dict[str, Any]) -> None:
-    """One training worker: fit every collaborative model on training interactions, write them into ``folder``."""
+    """One of the training workers: fit collaborative models on training interactions, write them into ``folder``.
+
+    Each takes the next model that no other has taken, until none is left.
+    """
     torch.set_num_threads(config["threads"])
     corpus = Corpus.open(config["corpus"])
-    training, valid = corpus.training(), corpus.split("valid")
+    training, valid, n_items = corpus.training(), corpus.split("valid"), corpus.n_items
+    folder, seed, report = Path(config["folder"]), config["seed"], config["report"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    seed, report = config["seed"], config["report"]
-    users = config["tuning_users"]
-    tuned = tune(training, corpus.n_items, valid, users=users, seed=seed, report=report) if users else None
-    encoders = []
-    for name, chosen in config["encoders"].items():
-        kind = ENCODERS[name]
-        settings = kind.settings(**chosen)
-        model, curve = kind.fit(training, corpus.n_items, valid, settings, seed=seed, report=report, device=device)
-        encoders.append(Fitted(model, settings, curve))
-    Behaviour.write(
-        Path(config["folder"]),
-        counts_N=training_counts(training, corpus.n_items),
-        item_to_item=ItemToItem.fit(training, corpus.n_items),
-        tuned=tuned,
-        encoders=encoders,
-    )
+    for name in config["models"]:
+        if not _taken(Path(config["taken"]), name):
+            continue
+        if name in ENCODERS:
+            kind = ENCODERS[name]
+            settings = kind.settings(**config["encoders"][name])
+            model, curve = kind.fit(training, n_items, valid, settings, seed=seed, report=report, device=device)
+            write_encoder(folder, Fitted(model, settings, curve))
+        elif name == TUNED_NAME:
+            write_tuned(folder, _tuned(training, n_items, valid, config))
+        else:
+            counted = ItemToItem.fit(training, n_items)
+            write_counted(folder, training_counts(training, n_items), counted)
+        report(1.0, 1.0, f"{name} fitted")
+
+
+def _taken(folder: Path, name: str) -> bool:
+    """Whether this process is the first to want the model."""
+    try:
+        (folder / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _tuned(training: Ragged, n_items: int, valid: Split, config: dict[str, Any]) -> Tuned:
+    settings = config["counter"]
+    if settings.chosen is not None:
+        return tuned_before(training, n_items, settings.chosen)
+    users, seed, report = settings.validation_users, config["seed"], config["report"]
+    return tune(training, n_items, valid, users=users, seed=seed, report=report)
 
 
 def build(work: Work) -> None:
@@ -114,15 +134,29 @@ def build(work: Work) -> None:
     texts = item_texts(corpus.items)
     text = encode_texts(texts, settings, work.line)
     folder = work.out("behaviour").absolute()
-    config = {
-        "corpus": str(corpus.path.absolute()),
-        "encoders": {name: chosen.model_dump(mode="json") for name, chosen in settings.encoders.items()},
-        "tuning_users": settings.item_to_item.validation_users if settings.item_to_item.tune else 0,
-        "seed": work.settings.run.seed,
-        "threads": work.settings.ray.threads,
-        "folder": str(folder),
-    }
-    fit(work, fit_behaviour, config, name="behaviour-training", gpu=gpus_for("embed", 1))
+    counter = settings.item_to_item
+    tuned = [TUNED_NAME] if counter.tune or counter.chosen is not None else []
+    models = [*settings.encoders, *tuned, FIXED_NAME]
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".taken-") as taken:
+        config = {
+            "corpus": str(corpus.path.absolute()),
+            "models": models,
+            "encoders": {name: chosen.model_dump(mode="json") for name, chosen in settings.encoders.items()},
+            "counter": counter,
+            "seed": work.settings.run.seed,
+            "threads": max(1, work.settings.ray.threads // settings.workers),
+            "folder": str(folder),
+            "taken": taken,
+        }
+        fit(
+            work,
+            fit_behaviour,
+            config,
+            name="embed",
+            report=Together(work.line, models),
+            workers=settings.workers,
+            gpu=gpus_for("embed.workers", settings.workers),
+        )
     has_text = torch.tensor([bool(t) for t in texts], dtype=torch.bool)
     has_behaviour = training_counts(corpus.training(), corpus.n_items) > 0
     behaviour = joined([load_encoder(folder, name) for name in settings.behaviour], has_behaviour)
@@ -133,10 +167,10 @@ def build(work: Work) -> None:
     work.count("vectors", **known)
     reached: dict[str, Any] = {name: read_description(folder, name)["kept"] for name in settings.encoders}
     work.count("behaviour", items=corpus.n_items, interactions=len(corpus.training().values))
-    if settings.item_to_item.tune:
-        tuned = read_description(folder, TUNED_NAME)
-        work.count("behaviour", **{TUNED_NAME: tuned["settings"]})
-        reached = {FIXED_NAME: tuned["fixed"], TUNED_NAME: tuned["kept"], **reached}
+    if tuned:
+        told = read_description(folder, TUNED_NAME)
+        work.count("behaviour", **{TUNED_NAME: told["settings"]})
+        reached = {FIXED_NAME: told["fixed"], TUNED_NAME: told["kept"], **reached}
     work.count("behaviour", valid=reached)
     for name, point in reached.items():
         work.line.say(f"{name} {reached_words(point)}")

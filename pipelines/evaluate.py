@@ -17,6 +17,7 @@ import torch
 from ray.data import ActorPoolStrategy
 
 from pipelines.cluster import require_cpus
+from pipelines.refit import refit_run
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import (
     Artifact,
@@ -40,6 +41,7 @@ from semconv.evaluation.beyond import Catalogue
 from semconv.evaluation.code_map import code_map
 from semconv.evaluation.examples import choose
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
+from semconv.evaluation.refit import Refit
 from semconv.evaluation.results import measure
 from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import slice_users
@@ -153,7 +155,7 @@ def reseeded(settings: Settings, seed: int) -> Settings:
     return settings.model_copy(
         update={
             "run": settings.run.model_copy(update={"name": name, "seed": seed, "until": STAGE.name}),
-            "evaluate": settings.evaluate.model_copy(update={"seeds": (), "truncated_users": 0}),
+            "evaluate": settings.evaluate.model_copy(update={"seeds": (), "refit": False, "truncated_users": 0}),
         }
     )
 
@@ -162,6 +164,21 @@ def _other_seeds(settings: Settings) -> dict[int, Report]:
     """Reports of the other seeds; raises `ArtifactError` where one is absent."""
     runs = {seed: reseeded(settings, seed).run for seed in settings.evaluate.seeds}
     return {seed: Report.open(Run(run.root, run.name).artifact(Report.kind)) for seed, run in runs.items()}
+
+
+def _refit(settings: Settings) -> Report | None:
+    """The refitted job's report, if there is one to be; raises `ArtifactError` where it is absent."""
+    if not settings.evaluate.refit:
+        return None
+    run = refit_run(settings)
+    return Report.open(Run(run.root, run.name).artifact(Report.kind))
+
+
+def _beside(settings: Settings) -> dict[str, str]:
+    """Fingerprints of the reports of other runs that this one tells of."""
+    refit = _refit(settings)
+    others = {f"seed {seed}": report.fingerprint for seed, report in _other_seeds(settings).items()}
+    return others if refit is None else others | {"refit": refit.fingerprint}
 
 
 def build(work: Work) -> None:
@@ -203,7 +220,18 @@ def build(work: Work) -> None:
     codes = code_map(work.input(ItemTokens), work.input(ItemVectors), seed)
     others = {seed: report.metrics for seed, report in _other_seeds(settings).items()}
     seeds = Seeds.of(result, others) if others else None
-    write_report(work.out("report"), result, slices, about, split=split, examples=examples, codes=codes, seeds=seeds)
+    refit = _refit(settings)
+    write_report(
+        work.out("report"),
+        result,
+        slices,
+        about,
+        split=split,
+        examples=examples,
+        codes=codes,
+        seeds=seeds,
+        refit=None if refit is None else Refit.of(result, refit.metrics),
+    )
     for line in text_table(result):
         work.line.say(line)
     work.count("report", users=result.users, systems=len(result.systems))
@@ -216,7 +244,7 @@ STAGE = Stage(
     reads=("evaluate", "recommend.beams", "recommend.candidates"),
     code=3,
     build=build,
-    raw=lambda settings: {f"seed {seed}": report.fingerprint for seed, report in _other_seeds(settings).items()},
+    raw=_beside,
 )
 
 

@@ -17,6 +17,7 @@ import semconv.errors
 from pipelines.cluster import remote_report, require_cpus
 from pipelines.stage import Work
 from semconv.errors import SemconvError, SettingError
+from semconv.progress import Report
 
 REFUSED = "refused"
 """Folder, beside the checkpoints, of the errors that a loop raised for people to read."""
@@ -28,12 +29,13 @@ def fit(
     config: dict[str, Any],
     *,
     name: str,
+    report: Report | None = None,
     workers: int = 1,
     gpu: bool = False,
     max_failures: int = 0,
     logs: Path | None = None,
 ) -> None:
-    """Run ``loop(config)`` on ``workers`` processes; ``config["report"]`` is a `Report` that reaches the driver.
+    """Run ``loop(config)`` on ``workers`` processes; ``config["report"]`` reaches ``report``, else the stage's line.
 
     Checkpoints go to the run's private folder under a name that holds the stage's request and ``workers``: the same
     work started again goes on from its last checkpoint, other and forced work starts afresh. Removed when training ends
@@ -58,10 +60,10 @@ def fit(
     if logs is not None and not (storage / attempt).exists():
         shutil.rmtree(logs, ignore_errors=True)
     refused = (storage / REFUSED).absolute()
-    with remote_report(work.line) as report:
+    with remote_report(report or work.line) as remote:
         trainer = TorchTrainer(
             partial(_unless_refused, loop=loop, refused=refused),
-            train_loop_config={**config, "report": report},
+            train_loop_config={**config, "report": remote},
             scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
             torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
             run_config=RunConfig(

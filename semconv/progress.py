@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -11,6 +12,21 @@ class Report(Protocol):
     def __call__(self, done: float, total: float, note: str = "") -> None:
         """Say how far the work is; cheap enough to be called at every step."""
         ...
+
+
+class Together:
+    """Pieces of work that go on side by side, as one `Report`: the first word of a note names its piece."""
+
+    def __init__(self, report: Report, pieces: Sequence[str]) -> None:
+        self._report = report
+        self._shares = dict.fromkeys(pieces, 0.0)
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        """See `Report`."""
+        piece = note.partition(" ")[0]
+        if piece in self._shares:
+            self._shares[piece] = done / total
+        self._report(sum(self._shares.values()), len(self._shares), note)
 
 
 def silent(done: float, total: float, note: str = "") -> None:

@@ -89,11 +89,11 @@ class Behaviour(Artifact):
         encoders: Sequence[Fitted],
     ) -> None:
         """Write the fitted models."""
-        save_file({"counts": counts_N, **_vote_tensors(item_to_item)}, folder / COUNTED)
+        write_counted(folder, counts_N, item_to_item)
         if tuned is not None:
-            _write_tuned(folder, tuned)
+            write_tuned(folder, tuned)
         for encoder in encoders:
-            _write_encoder(folder, encoder)
+            write_encoder(folder, encoder)
 
 
 def load_encoder(folder: Path, name: str) -> Encoder:
@@ -125,7 +125,13 @@ def _votes(stored: Mapping[str, torch.Tensor]) -> sp.csr_array:
     return sp.csr_array((data, indices, offsets), shape=(len(offsets) - 1, len(offsets) - 1))
 
 
-def _write_tuned(folder: Path, tuned: Tuned) -> None:
+def write_counted(folder: Path, counts_N: torch.Tensor, item_to_item: ItemToItem) -> None:
+    """What is counted alone: how often each item was bought, and the votes of the fixed counter."""
+    save_file({"counts": counts_N, **_vote_tensors(item_to_item)}, folder / COUNTED)
+
+
+def write_tuned(folder: Path, tuned: Tuned) -> None:
+    """The counter whose settings were chosen, what was chosen, and what it reached."""
     save_file(_vote_tensors(tuned.model), folder / f"{TUNED_NAME}.safetensors")
     description = {
         "settings": asdict(tuned.model.counting),
@@ -138,7 +144,8 @@ def _write_tuned(folder: Path, tuned: Tuned) -> None:
     (folder / f"{TUNED_NAME}.json").write_text(json.dumps(description, indent=2) + "\n")
 
 
-def _write_encoder(folder: Path, fitted: Fitted) -> None:
+def write_encoder(folder: Path, fitted: Fitted) -> None:
+    """An encoder with its settings, its training curve and the epoch that was kept."""
     model, curve = fitted.model, fitted.curve
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     save_file(weights, folder / f"{model.name}.safetensors")

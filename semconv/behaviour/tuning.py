@@ -94,6 +94,11 @@ def tune(training: Ragged, n_items: int, valid: Split, *, users: int, seed: int,
     return Tuned(model, len(chosen.users), found[FIXED], found[best], len(found))
 
 
+def tuned_before(training: Ragged, n_items: int, chosen: Mapping[str, Any]) -> Tuned:
+    """The counter with settings that were chosen before, on other training interactions."""
+    return Tuned(ItemToItem.fit(training, n_items, Counting(**chosen), name=TUNED_NAME), 0, None, None, 0)
+
+
 def reached(model: ItemToItem, split: Split, counts_N: torch.Tensor) -> Reached:
     """What the counter reaches on the users of ``split`` when it recommends in the order of `top_k`."""
     model.votes_NN.sort_indices()

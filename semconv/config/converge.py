@@ -16,5 +16,16 @@ class ConvergeSettings(Section):
     )
     hidden: int = setting(16, "width of the network in the blend; 0 blends linearly", ge=0)
     epochs: Positive = setting(12, "passes over those users")
+    blends_of: str | None = setting(
+        None,
+        "run under the same root whose blends are taken over (evaluate.refit); none fits them",
+        pattern=r"^\w[\w.-]*$",
+    )
     batch_size: Positive = operational(128, "users per batch")
     workers: Positive = operational(1, "scoring processes")
+
+    def idle(self) -> frozenset[str]:
+        """Nothing is fitted where blends are taken over."""
+        if self.blends_of is None:
+            return frozenset({"blends_of"})
+        return frozenset({"users", "wish_users", "hidden", "epochs"})

@@ -59,7 +59,12 @@ class CorpusSettings(Section):
     )
     valid_fraction: Fraction = setting(0.1, "global_time: share of interactions, by time, that validate")
     test_fraction: Fraction = setting(0.1, "global_time: share of interactions, by time, that test")
+    refit: bool = setting(False, "train on what validates too, so that nothing is left to validate on (evaluate.refit)")
     synthetic: SyntheticSettings = setting(SyntheticSettings(), "the synthetic shop")
+
+    def idle(self) -> frozenset[str]:
+        """Usually what validates is not trained on."""
+        return frozenset() if self.refit else frozenset({"refit"})
 
     @model_validator(mode="after")
     def _fractions_leave_training(self) -> CorpusSettings:

@@ -62,10 +62,14 @@ class ItemToItemSettings(Section):
 
     tune: bool = setting(True, "whether a counter with settings chosen on validation users is fitted as well")
     validation_users: Positive = setting(10_000, "users of the fixed sample that chooses the settings, at most")
+    chosen: dict[str, int | float] | None = setting(
+        None, "settings of the tuned counter that were chosen before (evaluate.refit); none chooses them"
+    )
 
     def idle(self) -> frozenset[str]:
-        """Without tuning nobody validates."""
-        return frozenset() if self.tune else frozenset({"validation_users"})
+        """Without tuning nobody validates, nor where it is chosen already."""
+        unset = {"chosen": self.chosen is None, "validation_users": not self.tune or self.chosen is not None}
+        return frozenset(name for name, changes_nothing in unset.items() if changes_nothing)
 
 
 EncoderName = Literal["sasrec", "lightgcn", "dccf"]
@@ -79,6 +83,9 @@ class EmbedSettings(Section):
     )
     text_batch_size: Positive = operational(256, "items per encoder call")
     text_workers: Positive = operational(1, "encoder processes")
+    workers: Positive = operational(
+        1, "processes that fit the collaborative models, each one model at a time; together they have ray.threads"
+    )
     behaviour: tuple[EncoderName, ...] = setting(
         ("sasrec", "lightgcn"),
         "behaviour encoders whose item vectors, side by side, go into the tokens",

@@ -26,9 +26,14 @@ class EvaluateSettings(Section):
         "other seeds: pipelines.run does the whole job with each of them too, in runs beside this one, and the report "
         "tells how far their figures lie apart",
     )
+    refit: bool = setting(
+        False,
+        "pipelines.run does the whole job once more on training and validation interactions together, in a run beside "
+        "this one, with the choices made here, and the report tells what that reaches",
+    )
     batch_size: Positive = operational(256, "users per batch")
     workers: Positive = operational(1, "scoring processes")
 
     def idle(self) -> frozenset[str]:
-        """Without other seeds there is nothing to tell of them."""
-        return frozenset() if self.seeds else frozenset({"seeds"})
+        """What is not done besides is not told of."""
+        return frozenset(name for name, done in (("seeds", self.seeds), ("refit", self.refit)) if not done)

@@ -58,6 +58,14 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _refits_of_a_whole_job(self) -> Settings:
+        if self.evaluate.refit and self.tokenize.append:
+            raise ValueError("evaluate.refit trains everything anew, and tokenize.append continues a run")
+        if self.evaluate.refit and self.corpus.refit:
+            raise ValueError("evaluate.refit chooses on what validates, and corpus.refit leaves nothing to validate on")
+        return self
+
+    @model_validator(mode="after")
     def _search_covers_what_is_asked(self) -> Settings:
         """A longer list than was searched for would be another list, not more of the same."""
         asked = {"precache.k": self.precache.k, "evaluate.at": max(self.evaluate.at)}

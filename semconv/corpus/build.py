@@ -62,7 +62,8 @@ def build_corpus(
     log, catalogue = _without_empty(log, catalogue, settings, item_ledger)
     lengths = np.bincount(log.users).astype(np.int64)
     present = np.flatnonzero(lengths)
-    ends = _split(log.order, lengths[present], settings, timed)
+    train_end, valid_end = _split(log.order, lengths[present], settings, timed)
+    ends = (valid_end if settings.refit else train_end, valid_end)
     report(WRITING, 1.0, "writing")
     write_items(folder / "items", catalogue.table)
     write_sequences(

@@ -6,15 +6,18 @@ from collections.abc import Iterable
 
 from semconv.evaluation.about import About
 from semconv.evaluation.rankings import FILTERS, Filter
+from semconv.evaluation.refit import Refit
 from semconv.evaluation.results import Result
 from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import Slices
 from semconv.evaluation.tables import (
     FILTER_WORDS,
+    REFIT_WORDS,
     Table,
     accuracy_metrics,
     beyond_metrics,
     each_baseline_table,
+    refit_table,
     seed_table,
     significance_table,
     slice_tables,
@@ -22,7 +25,7 @@ from semconv.evaluation.tables import (
 )
 
 
-def markdown(result: Result, slices: Slices, about: About, seeds: Seeds | None) -> str:
+def markdown(result: Result, slices: Slices, about: About, seeds: Seeds | None, refit: Refit | None) -> str:
     """What was evaluated, one table a filter with intervals, significance, slices, stage times."""
     lines = [
         f"# Evaluation of `{about.run}`",
@@ -44,6 +47,11 @@ def markdown(result: Result, slices: Slices, about: About, seeds: Seeds | None) 
         lines += _section(2, "Seeds", [])
         lines += ["", "Mean over seeds and standard deviation; brackets: the least and the largest."]
         for table in (seed_table(seeds, kind) for kind in FILTERS):
+            lines += _section(3, table.title, [table])
+    if refit is not None:
+        lines += _section(2, "Refitted", [])
+        lines += ["", REFIT_WORDS]
+        for table in (refit_table(refit, kind) for kind in FILTERS):
             lines += _section(3, table.title, [table])
     for dimension, tables in slice_tables(slices):
         lines += _section(2, f"Users {dimension}", [])

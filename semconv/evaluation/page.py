@@ -13,14 +13,17 @@ from semconv.evaluation.html import details, document, facts_table, figure
 from semconv.evaluation.labels import metric_label, system_family, system_label
 from semconv.evaluation.page_tables import html_table, signed_range
 from semconv.evaluation.rankings import FILTERS
+from semconv.evaluation.refit import Refit
 from semconv.evaluation.results import Result
 from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import Slices
 from semconv.evaluation.tables import (
     FILTER_WORDS,
+    REFIT_WORDS,
     accuracy_metrics,
     beyond_metrics,
     each_baseline_table,
+    refit_table,
     seed_table,
     significance_table,
     slice_tables,
@@ -38,6 +41,7 @@ def page(
     examples: Sequence[Example],
     codes: CodeMap,
     seeds: Seeds | None = None,
+    refit: Refit | None = None,
 ) -> str:
     """The whole page. Every text that comes from data is escaped."""
     sections = [
@@ -45,6 +49,7 @@ def page(
         _systems(result),
         _significance(result),
         _seeds(seeds),
+        _refit(refit),
         _curves(result),
         _slices(slices),
         _beyond(result),
@@ -156,6 +161,13 @@ def _seeds(seeds: Seeds | None) -> str:
         "<h2>How much is luck of the seed</h2><p>The whole job with every seed: mean and standard deviation, below "
         f"them the least and the largest.</p>{tables}"
     )
+
+
+def _refit(refit: Refit | None) -> str:
+    if refit is None:
+        return ""
+    tables = "".join(html_table(refit_table(refit, kind)) for kind in FILTERS)
+    return f"<h2>Refitted</h2><p>{REFIT_WORDS}</p>{tables}"
 
 
 def _slices(slices: Slices) -> str:

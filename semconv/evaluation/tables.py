@@ -9,6 +9,7 @@ from semconv.evaluation.beyond import BEYOND
 from semconv.evaluation.labels import dimension_label, metric_label, metric_short, system_label
 from semconv.evaluation.paired import Comparison
 from semconv.evaluation.rankings import FILTERS, Filter
+from semconv.evaluation.refit import Refit
 from semconv.evaluation.results import Result
 from semconv.evaluation.seeds import Seeds, deviation_of, mean_of
 from semconv.evaluation.slices import Slices
@@ -89,6 +90,18 @@ def seed_table(seeds: Seeds, kind: Filter) -> Table:
         rows.append((name, cells))
     said = ", ".join(map(str, seeds.seeds))
     return Table(f"Seeds {said}, {FILTER_WORDS[kind]}", [metric_label(metric) for metric in heads], rows)
+
+
+REFIT_WORDS = "The whole job again on training and validation interactions together, nothing chosen anew."
+
+
+def refit_table(refit: Refit, kind: Filter) -> Table:
+    """Every system as it was chosen, and refitted."""
+    rows, heads = [], []
+    for name, by_filter in refit.values.items():
+        heads = [text for metric in by_filter[kind] for text in (metric_label(metric), "refitted")]
+        rows.append((name, [Cell(_number(value)) for pair in by_filter[kind].values() for value in pair]))
+    return Table(f"Refitted, {FILTER_WORDS[kind]}", heads, rows)
 
 
 def slice_tables(slices: Slices) -> Iterator[tuple[str, list[Table]]]:

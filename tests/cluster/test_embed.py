@@ -32,7 +32,7 @@ def changed(settings: Settings, root: Path, **embedding: object) -> Settings:
 
 @pytest.fixture(scope="module")
 def run(tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    settings = changed(tiny_settings, tmp_path_factory.mktemp("embed"), text_batch_size=16, text_workers=2)
+    settings = changed(tiny_settings, tmp_path_factory.mktemp("embed"), text_batch_size=16, text_workers=2, workers=2)
     run_stages(settings, (ingest.STAGE, embed.STAGE))
     return Run(settings.run.root, settings.run.name)
 
@@ -58,6 +58,12 @@ def test_behaviour_is_that_of_the_fitted_model_and_unknown_without_training(run:
     assert torch.equal(vectors.behaviour, joined(fitted, vectors.has_behaviour))
     for model in behaviour.models().values():
         assert model.scores(list(corpus.split("test").histories)[:3]).shape == (3, corpus.n_items)
+
+
+def test_models_are_the_same_on_as_many_workers_as_there_are(run: Run, tiny_run: Run, tiny_settings: Settings) -> None:
+    assert tiny_settings.embed.workers == tiny_settings.ray.threads == 1
+    two, one = (Behaviour.open(made.artifact("behaviour")) for made in (run, tiny_run))
+    assert two.fingerprint == one.fingerprint
 
 
 def test_the_tuned_counter_is_kept_with_its_settings_and_figures(run: Run) -> None:

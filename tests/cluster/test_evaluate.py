@@ -12,8 +12,10 @@ import ray
 
 from pipelines.evaluate import STAGE, rank_users, reseeded, stage_seconds, truncated_rows
 from pipelines.explain import explain
+from pipelines.run import run
 from pipelines.stage import run_stages
-from semconv.artifacts import Corpus, Recommender, Report, Run
+from semconv.artifacts import Convergence, Corpus, Manifest, Recommender, Report, Run
+from semconv.behaviour.store import Behaviour, read_description
 from semconv.config import Settings
 from semconv.errors import ArtifactError, ResourceError
 from semconv.evaluation.metrics import hit_ranks
@@ -107,6 +109,32 @@ def test_the_report_tells_of_other_seeds(tiny_run: Run, tiny_settings: Settings,
     shutil.rmtree(tmp_path / other.run.name / "report")
     with pytest.raises(ArtifactError, match="seed-99/report does not exist"):
         run_stages(settings, (STAGE,))
+
+
+def test_a_refit_is_the_job_again_with_the_choices_that_were_made(
+    tiny_run: Run, tiny_settings: Settings, tmp_path: Path
+) -> None:
+    settings = with_evaluate(tiny_settings, refit=True, truncated_users=0, examples=0)
+    place = {"root": str(tmp_path), "until": "evaluate"}
+    settings = settings.model_copy(update={"run": settings.run.model_copy(update=place)})
+    shutil.copytree(tiny_run.path, tmp_path / settings.run.name)
+    run(settings)
+    first, again = (Run(str(tmp_path), name) for name in (settings.run.name, f"{settings.run.name}-refit"))
+    for kind in ("corpus", "behaviour", "tokens", "model", "blend"):
+        assert Manifest.read(first.artifact(kind)) == Manifest.read(tiny_run.artifact(kind))
+    assert not len(Corpus.open(again.artifact("corpus")).split("valid").users)
+    chosen, fitted = (Behaviour.open(one.artifact("behaviour")) for one in (first, again))
+    for name in chosen.encoders:
+        kept, refitted = (read_description(one.path, name)["kept"] for one in (chosen, fitted))
+        assert (refitted["epoch"], refitted["ndcg_at_10"]) == (kept["epoch"], None)
+    assert chosen.item_to_item_tuned is not None
+    assert fitted.item_to_item_tuned is not None
+    assert fitted.item_to_item_tuned.counting == chosen.item_to_item_tuned.counting
+    assert Convergence.open(again.artifact("blend")).blends == Convergence.open(first.artifact("blend")).blends
+    told, report = Report.open(first.artifact("report")).metrics["refit"], Report.open(again.artifact("report"))
+    assert set(told["systems"]) == SYSTEMS
+    for name, by_filter in told["systems"].items():
+        assert by_filter["filtered"]["recall@10"] == report.metrics["systems"][name]["filtered"]["metrics"]["recall@10"]
 
 
 def test_times_of_another_lineage_are_left_out(tiny_run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,8 @@ ALIGN = AlignSettings(
 CONVERGE = ConvergeSettings(hidden=2, epochs=1, users=50)
 BEAMS, CANDIDATES = 10, 10
 
+REFIT = CORPUS.model_copy(update={"refit": True})
+
 Write = Callable[[Path], object]
 
 
@@ -96,11 +99,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def synthetic(folder: Path) -> None:
-    found = open_input(CORPUS, SEED)
+def synthetic(folder: Path, settings: CorpusSettings = CORPUS) -> None:
+    found = open_input(settings, SEED)
     interactions = clean_here(found.interactions, found.clean_interactions)
     items = clean_here(found.items, found.clean_items)
-    build_corpus(folder, CORPUS, interactions=interactions, items=items, timed=found.timed)
+    build_corpus(folder, settings, interactions=interactions, items=items, timed=found.timed)
 
 
 def permuted(corpus: Corpus, from_end: int) -> Write:
@@ -197,7 +200,8 @@ def fitted(root: Path, write_corpus: Write) -> tuple[Corpus, dict[str, str]]:
     made["examples"] = examples = AlignmentExamples.open(publish("examples", examples_of(inputs)))
     job = alignment(Inputs(corpus, vectors, tokens, base, examples), ALIGN, SEED)
     made["model"] = Recommender.open(publish("model", trained(job)))
-    publish("blend", blend_of(run))
+    if len(corpus.split("valid").users):
+        publish("blend", blend_of(run))
     kinds = sorted(folder.name for folder in run.path.iterdir() if folder.name != "corpus")
     return corpus, {kind: Manifest.read(run.artifact(kind)).fingerprint for kind in kinds}
 
@@ -228,6 +232,22 @@ def test_permuting_validation_targets_changes_what_is_fitted_on_them(
     changed = {kind for kind in found if found_there[kind] != found[kind]}
     assert "blend" in changed
     assert not changed & {"base", "examples"}
+
+
+def test_a_refit_trains_on_what_validates_and_on_no_test_target(
+    as_it_is: tuple[Corpus, dict[str, str]], tmp_path: Path
+) -> None:
+    corpus, found = as_it_is
+    refit, found_refitted = fitted(tmp_path / "refit", partial(synthetic, settings=REFIT))
+    known, there = corpus.split("test"), refit.split("test")
+    assert there.targets.tolist() == known.targets.tolist()
+    assert [*map(list, there.histories)] == [*map(list, known.histories)]
+    assert not len(refit.split("valid").users)
+    assert [*map(list, refit.training().take(there.users))] == [*map(list, there.histories)]
+    assert found_refitted["behaviour"] != found["behaviour"]
+    other, found_there = fitted(tmp_path / "other", permuted(refit, 1))
+    assert np.mean(other.split("test").targets != there.targets) > 0.5
+    assert found_there == found_refitted
 
 
 def test_only_what_measures_opens_the_test_split() -> None:

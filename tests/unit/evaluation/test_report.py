@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from semconv.errors import ArtifactError
 from semconv.evaluation.aliases import aliases
 from semconv.evaluation.metrics import hit_ranks
 from semconv.evaluation.rankings import Rankings
+from semconv.evaluation.refit import Refit
 from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.tables import text_table
 from semconv.evaluation.truncation import KEPT
@@ -75,6 +77,30 @@ def test_seeds_that_do_not_belong_together_are_refused(tmp_path: Path, corpus: C
     fewer = {name: found for name, found in content["systems"].items() if name != "sasrec"}
     with pytest.raises(ArtifactError, match="seed 18 lacks sasrec"):
         Seeds.of(result, {18: content | {"systems": fewer}})
+
+
+def test_what_a_refit_reaches_is_told_beside_the_report(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
+    content, result = write(tmp_path / "report", corpus, rankings).metrics, evaluate(corpus, rankings)
+    again = copy.deepcopy(content)
+    again["systems"]["sasrec"]["filtered"]["metrics"]["ndcg@10"] = 0.4321
+    refit = Refit.of(result, again)
+    told = refit.contract()
+    assert told["systems"]["sasrec"]["filtered"]["ndcg@10"] == 0.4321
+    unchanged = content["systems"]["sasrec"]["unfiltered"]["metrics"]["ndcg@10"]
+    assert told["systems"]["sasrec"]["unfiltered"]["ndcg@10"] == unchanged
+    with staging(tmp_path / "told") as folder:
+        slices, described, split = slices_of(corpus, result), about(corpus), corpus.split("test")
+        write_report(folder, result, slices, described, split=split, examples=[], codes=codes(), refit=refit)
+        finish(folder, "report", settings={}, inputs={}, counts={}, request="r", seconds=1.0)
+    report = Report.open(tmp_path / "told")
+    assert report.metrics["refit"] == told
+    assert report.metrics["systems"] == content["systems"]
+    for shown in (report.page, report.path / "report.md"):
+        assert "Refitted, seen items removed" in shown.read_text()
+        assert "0.4321" in shown.read_text()
+    assert "Refitted" not in (tmp_path / "report" / "report.md").read_text()
+    with pytest.raises(ArtifactError, match="refitted job asked 3 users"):
+        Refit.of(result, content | {"users": 3})
 
 
 def test_the_generative_model_goes_by_its_contract_name_too(tmp_path: Path, corpus: Corpus, rankings: Rankings) -> None:
