@@ -121,7 +121,7 @@ def test_another_encoding_can_be_named(folder: Path, ingest: Callable) -> None:
         ingest(folder, encoding="latin-99")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n\n", gzip.compress(b"", mtime=0)])
 @pytest.mark.parametrize("name", ["interactions.csv", "items.jsonl"])
 def test_an_empty_file(folder: Path, refused: Callable[..., str], name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
