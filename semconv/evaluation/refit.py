@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from semconv.errors import ArtifactError
 from semconv.evaluation.rankings import FILTERS, Filter
 from semconv.evaluation.results import Result
+from semconv.evaluation.seeds import require_alike
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,7 @@ class Refit:
 
         Raises `ArtifactError` when that lacks a system or asked other users.
         """
-        missing = result.systems.keys() - refitted["systems"].keys()
-        if missing or refitted["users"] != result.users:
-            told = f"lacks {', '.join(sorted(missing))}" if missing else f"asked {refitted['users']:,} users"
-            raise ArtifactError(f"The report of the refitted job {told}", "Run pipelines.run, which makes it anew")
+        require_alike(result, refitted, "The report of the refitted job")
         metrics = (f"recall@{result.headline}", f"ndcg@{result.headline}")
         return cls(
             {

@@ -28,10 +28,7 @@ class Seeds:
         """
         metrics = (f"recall@{result.headline}", f"ndcg@{result.headline}")
         for seed, found in others.items():
-            missing = result.systems.keys() - found["systems"].keys()
-            if missing or found["users"] != result.users:
-                told = f"lacks {', '.join(sorted(missing))}" if missing else f"asked {found['users']:,} users"
-                raise ArtifactError(f"The report with seed {seed} {told}", "Run pipelines.run, which makes it anew")
+            require_alike(result, found, f"The report with seed {seed}")
         values = {
             name: {
                 kind: {
@@ -60,6 +57,14 @@ class Seeds:
             for name, by_filter in self.values.items()
         }
         return {"seeds": list(self.seeds), "systems": systems}
+
+
+def require_alike(result: Result, found: Mapping[str, Any], whose: str) -> None:
+    """Raise `ArtifactError` where the content of another ``metrics.json`` lacks a system or asked other users."""
+    missing = result.systems.keys() - found["systems"].keys()
+    if missing or found["users"] != result.users:
+        told = f"lacks {', '.join(sorted(missing))}" if missing else f"asked {found['users']:,} users"
+        raise ArtifactError(f"{whose} {told}", "Run pipelines.run, which makes it anew")
 
 
 def mean_of(values: tuple[float, ...]) -> float:

@@ -16,6 +16,7 @@ from semconv.evaluation.slices import Slices
 
 FILTER_WORDS: dict[Filter, str] = {"filtered": "seen items removed", "unfiltered": "seen items kept"}
 NOTHING = "none"
+REFIT_WORDS = "The whole job again on training and validation interactions together, nothing chosen anew."
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,6 @@ def seed_table(seeds: Seeds, kind: Filter) -> Table:
         rows.append((name, cells))
     said = ", ".join(map(str, seeds.seeds))
     return Table(f"Seeds {said}, {FILTER_WORDS[kind]}", [metric_label(metric) for metric in heads], rows)
-
-
-REFIT_WORDS = "The whole job again on training and validation interactions together, nothing chosen anew."
 
 
 def refit_table(refit: Refit, kind: Filter) -> Table:
