@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,27 +46,27 @@ def authenticate() -> None:
 
 
 @contextmanager
-def cluster(settings: RaySettings) -> Iterator[None]:
-    """A connection to the cluster for the time of the block; a cluster started here ends with it."""
+def cluster(settings: RaySettings, flags: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A connection to the cluster for the time of the block; a cluster started here ends with it.
+
+    ``flags``: more of the environment of every process of a cluster started here; another has its own.
+    """
     if ray.is_initialized():
         yield
         return
     address = settings.address or os.environ.get("RAY_ADDRESS")
     if not address:
         authenticate()
-    own: dict[str, Any] = {} if address else {"num_cpus": settings.num_cpus, "include_dashboard": False}
+    own: dict[str, Any] = {"num_cpus": settings.num_cpus, "include_dashboard": False}
+    inherited = environment(settings) | dict(flags or {})  # from the node, so that workers made in advance have it too
+    if address:
+        own, inherited = {"runtime_env": {"env_vars": environment(settings)}}, {}
     level = logging.INFO if settings.verbose else logging.ERROR
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        with hushed(settings.verbose):
-            ray.init(
-                address=address or "local",
-                log_to_driver=settings.verbose,
-                logging_level=level,
-                runtime_env={"env_vars": environment(settings)},
-                **own,
-            )
+        with hushed(settings.verbose), changed_environment(inherited):
+            ray.init(address=address or "local", log_to_driver=settings.verbose, logging_level=level, **own)
     except ConnectionError as error:
         raise ResourceError(
             f"No Ray cluster answers at {address}: {error}", "Start it, or leave ray.address unset"
@@ -78,6 +78,21 @@ def cluster(settings: RaySettings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """These variables in this process' environment for the time of the block, for what it starts."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def require_cpus(setting: str, workers: int, spare: int = 1) -> None:

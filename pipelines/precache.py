@@ -1,40 +1,64 @@
 """Precache: the top K of every user, ranked on actors over the cluster and written as one snapshot.
 
 python -m pipelines.precache --config configs/beauty.yaml
+python -m pipelines.precache --config configs/beauty.yaml --precache.events DIR --since runs/beauty/topk
 
-History is everything a user has done, test items included: production knows it all.
+History is everything a user has done, test items and exported events included: production knows it all. Killed at any
+point and run again, the job goes on where it was; with ``--since SNAPSHOT`` it ranks only users whose history has
+changed since, or everybody where anything else has that a list depends on.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import ray.data
 import torch
-from ray.data import ActorPoolStrategy
 
 from pipelines.cluster import require_cpus
-from pipelines.stage import Stage, Work, run_stages
-from semconv.artifacts import Convergence, Corpus, ItemTokens, ItemVectors, Recommender, Run, TopKWriter
-from semconv.artifacts.topk import users_batch, write_catalogue
+from pipelines.console import StageLine
+from pipelines.precache_carry import Carried, Stamps, changed, stamps_of
+from pipelines.precache_units import Job, Unit
+from pipelines.stage import Stage, Work, local_files, run_stages
+from semconv.artifacts import (
+    Convergence,
+    Corpus,
+    ItemTokens,
+    ItemVectors,
+    Recommender,
+    Run,
+    TopKSnapshot,
+    TopKWriter,
+    users_batch,
+    write_catalogue,
+    write_similar,
+)
+from semconv.artifacts.ragged import Int32
+from semconv.artifacts.snapshot_store import SnapshotStore, located
 from semconv.behaviour.store import Behaviour
 from semconv.cli import main
 from semconv.config import RecommendSettings, Settings
+from semconv.corpus.later import Histories, histories_of, read_later, require_later
 from semconv.recommend.load import open_recommender
-from semconv.recommend.ranker import Ranker
+from semconv.recommend.ranker import Ranker, Ranking
 from semconv.recommend.rules import Rules
+from semconv.recommend.similar import similar_items
 
 Opener = Callable[[Run, RecommendSettings], Ranker]
 """Opens what a run recommends."""
+CODE = 2
+"""Raised when the stage computes something else from the same input; then nothing is carried over either."""
+SNAPSHOTS = "snapshots"
+"""Private folder of snapshots that a store keeps elsewhere."""
 
 
-class RankUsers:
-    """An actor's work: the ranker is opened with the first batch, so that what is wrong with it can be read."""
+class RankUnits:
+    """An actor's work: the ranker is opened with the first unit, so that what is wrong with it can be read."""
 
     def __init__(self, run: Run, settings: Settings, opener: Opener) -> None:
         torch.set_num_threads(settings.ray.threads)
@@ -44,58 +68,142 @@ class RankUsers:
         self._opener = opener
 
     @cached_property
-    def _corpus(self) -> Corpus:
-        return Corpus.open(self._run.artifact("corpus"))
-
-    @cached_property
     def _ranker(self) -> Ranker:
         return self._opener(self._run, self._recommend)
 
-    def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> pa.Table:
-        """The users with index ``id`` as rows of a snapshot's shard."""
-        histories = list(self._corpus.sequences.take(batch["id"]))
-        exclude = histories if self._precache.filter_seen else None
-        ranking = self._ranker.rank(histories, self._precache.k, exclude=exclude)
-        ids = pa.array([self._corpus.user_ids[user] for user in batch["id"]], pa.string())
-        return pa.Table.from_batches([users_batch(ids, ranking.items, ranking.scores)])
+    def __call__(self, row: pa.Table) -> pa.Table:
+        """A unit's answers, ``precache.batch_size`` users at a time."""
+        unit, size, kept = Unit.of(row), self._precache.batch_size, self._precache.kept
+        parts = [Ranking.empty(kept)]
+        for start in range(0, len(unit.users), size):
+            histories = [unit.histories[row] for row in range(start, min(start + size, len(unit.users)))]
+            exclude = histories if self._precache.filter_seen else None
+            parts.append(self._ranker.rank(histories, kept, exclude=exclude))
+        items, scores = ([getattr(part, name) for part in parts] for name in ("items", "scores"))
+        return unit.answered(Ranking(np.concatenate(items), np.concatenate(scores)))
 
 
 def build(work: Work, opener: Opener = open_recommender) -> None:
-    """Rank every user and write the snapshot; refused unless each user of the corpus is in it exactly once."""
-    settings, corpus, folder = work.settings, work.input(Corpus), work.out("topk")
-    chosen, users = settings.precache, corpus.n_users
+    """Rank the users who are not carried over and write the snapshot of all: each user exactly once, or nothing."""
+    chosen = work.settings.precache
     require_cpus("precache.workers", chosen.workers)
+    known, since = _histories(work), _since(work)
+    stamps_U = stamps_of(known.items)
+    carried = None if since is None else Carried(since, known.user_ids, stamps_U)
+    ranked = np.arange(len(known.items)) if carried is None else np.flatnonzero(~carried.users_U)
+    job = _job(work, "" if since is None else since.fingerprint)
+    job.divide(ranked, known.items, chosen.batch_size)
+    _rank(work, job, len(ranked), opener)
+    _write_items(work, known)
+    _write_users(work, known, stamps_U, chain(() if carried is None else carried.answers(), job.answers()))
+    users = len(known.items)
+    work.count("topk", users=users, computed=len(ranked), carried=users - len(ranked), shards=chosen.shards, code=CODE)
+    work.line.say(f"top {chosen.kept} of {users:,} users in {chosen.shards} shards")
+    if chosen.since is not None:
+        work.line.say(f"{users - len(ranked):,} users carried over, {len(ranked):,} ranked")
+
+
+def settle(settings: Settings) -> None:
+    """Publish the finished snapshot to ``precache.store``, unless that has it; forget how it was computed."""
+    run, chosen = Run(settings.run.root, settings.run.name), settings.precache
+    snapshot = TopKSnapshot.open(run.artifact("topk"))
+    for job in run.private(STAGE.name).glob(f"{snapshot.manifest.request[:16]}-*"):
+        shutil.rmtree(job)
+    shutil.rmtree(run.private(SNAPSHOTS), ignore_errors=True)
+    if chosen.store is None:
+        return
+    store, line = SnapshotStore.open(chosen.store), StageLine(STAGE.name)
+    for version in store.versions():
+        if store.manifest(version).fingerprint == snapshot.fingerprint:
+            # To publish it again would undo a roll-back.
+            line.say(f"{chosen.store} has this snapshot as version {version}; its current one is {store.current()}")
+            return
+    line.say(f"published to {chosen.store} as version {store.publish(snapshot, keep=chosen.keep)}")
+
+
+def _histories(work: Work) -> Histories:
+    """All that users did, exported events included."""
+    corpus, folder = work.input(Corpus), work.settings.precache.events
+    if folder is None:
+        return histories_of(corpus)
+    later = read_later(Path(folder))
+    known = histories_of(corpus, later)
+    counts = {"joined": known.joined, "unknown": known.unknown, "forgotten": known.forgotten}
+    work.count("topk", events={"store": later.store, "seq": later.seq, **counts})
+    work.line.say(
+        f"{known.joined:,} later events joined the histories, {known.unknown:,} of unknown items were left out, "
+        f"{known.forgotten:,} users were forgotten"
+    )
+    return known
+
+
+def _since(work: Work) -> TopKSnapshot | None:
+    """The snapshot whose answers may be carried over; None, said aloud, where more than histories has changed."""
+    given = work.settings.precache.since
+    if given is None:
+        return None
+    since = TopKSnapshot.open(located(given, work.run.private(SNAPSHOTS)))
+    different = changed(since, work, CODE)
+    if different:
+        work.line.say(f"nothing is carried over from {given}: it has another {', another '.join(different)}")
+    return None if different else since
+
+
+def _job(work: Work, since: str) -> Job:
+    """The job of this request, begun or not, and no other."""
+    private, name = work.run.private(STAGE.name), f"{work.request[:16]}-{since[:16] or 'all'}"
+    for other in private.glob("*"):
+        if other.name != name or work.settings.run.force:
+            shutil.rmtree(other)
+    return Job(private / name)
+
+
+def _rank(work: Work, job: Job, users: int, opener: Opener) -> None:
+    def report(done: int, total: int) -> None:
+        ranked = round(users * done / total)
+        if ranked:
+            work.line(ranked, users, f"ranked {ranked:,} of {users:,} users")
+
+    absolute = Run(str(work.run.path.parent.absolute()), work.run.path.name)
+    work.line(0, users, "opening the model")
+    kwargs = {"run": absolute, "settings": work.settings, "opener": opener}
+    job.rank(RankUnits, kwargs, work.settings.precache.workers, report)
+
+
+def _write_items(work: Work, known: Histories) -> None:
+    """What the snapshot says of items: the catalogue, popular ones, neighbours."""
+    corpus, behaviour, folder = work.input(Corpus), work.input(Behaviour), work.out("topk")
+    chosen, blocked = work.settings.precache, Rules.of(corpus, work.settings.recommend).blocked
     write_catalogue(
         folder,
-        item_ids=corpus.item_ids,
-        titles=corpus.items["title"].to_pylist(),
-        popularity=np.bincount(corpus.sequences.values, minlength=corpus.n_items),
-        blocked=Rules.of(corpus, settings.recommend).blocked,
+        items=corpus.items,
+        codes=work.input(ItemTokens).codes,
+        popularity=np.bincount(known.items.values, minlength=corpus.n_items),
+        blocked=blocked,
+        metadata=chosen.metadata,
     )
-    writer = TopKWriter(folder, shards=chosen.shards, k=chosen.k)
-    work.line(0, users, "opening the model")
-    for batch in _ranked(work, users, opener):
-        writer.add(batch)
-        work.line(writer.written, users, f"ranked {writer.written:,} of {users:,} users")
-    work.line(users, users, "writing the snapshot")
-    writer.finish(pa.array(corpus.user_ids, pa.string()))
-    assert writer.written == users
-    work.count("topk", users=users, items=corpus.n_items, shards=chosen.shards)
-    work.line.say(f"top {chosen.k} of {users:,} users in {chosen.shards} shards")
+    write_similar(folder, *similar_items(behaviour, work.input(ItemVectors), blocked, chosen.similar))
+    work.count("topk", items=corpus.n_items)
 
 
-def _ranked(work: Work, users: int, opener: Opener) -> Iterator[pa.RecordBatch]:
-    size = work.settings.precache.batch_size
-    absolute = Run(str(work.run.path.parent.absolute()), work.run.path.name)
-    ranked = ray.data.range(users, override_num_blocks=max(1, math.ceil(users / size))).map_batches(
-        RankUsers,
-        batch_size=size,
-        fn_constructor_kwargs={"run": absolute, "settings": work.settings, "opener": opener},
-        compute=ActorPoolStrategy(size=work.settings.precache.workers),
-        num_cpus=1,
-    )
-    for table in ranked.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from table.to_batches()
+def _write_users(work: Work, known: Histories, stamps_U: Stamps, answers: Iterable[tuple[Int32, Ranking]]) -> None:
+    """The users' lists; refused unless everybody has one."""
+    chosen, total = work.settings.precache, len(known.items)
+    writer = TopKWriter(work.out("topk"), shards=chosen.shards, kept=chosen.kept)
+    stamps = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), total, [None, pa.py_buffer(stamps_U)])
+    for users, ranking in answers:
+        rows, recent = pa.array(users), [known.items[int(user)][-chosen.history :] for user in users]
+        writer.add(users_batch(known.user_ids.take(rows), ranking.items, ranking.scores, recent, stamps.take(rows)))
+        work.line(writer.written, total, "writing the snapshot")
+    writer.finish(known.user_ids)
+
+
+def _raw(settings: Settings) -> dict[str, str]:
+    """The exported events by content; `InputError` where there are none."""
+    folder = settings.precache.events
+    if folder is not None:
+        require_later(Path(folder))
+    return local_files("events", folder)
 
 
 STAGE = Stage(
@@ -103,14 +211,16 @@ STAGE = Stage(
     makes=("topk",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender, Convergence),
     reads=("precache", "recommend"),
-    code=1,
+    code=CODE,
     build=build,
+    raw=_raw,
 )
 
 
 def run(settings: Settings) -> None:
     """Run this stage alone."""
     run_stages(settings, (STAGE,))
+    settle(settings)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ def run(settings: Settings) -> None:
             again = refitted(settings)
             run_stages(again, _until(again))
     run_stages(settings, stages)
+    if precache.STAGE in stages:
+        precache.settle(settings)
 
 
 def _parted(stages: tuple[Stage, ...]) -> tuple[tuple[Stage, ...], tuple[Stage, ...]]:

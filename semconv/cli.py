@@ -86,7 +86,7 @@ def load_settings(arguments: Sequence[str], program: str = "pipelines.run") -> S
             cli_enforce_required=False,
             cli_implicit_flags="dual",
             cli_avoid_json=True,
-            cli_shortcuts={"tokenize.append": "append"},
+            cli_shortcuts={"tokenize.append": "append", "precache.since": "since"},
         )
 
         @classmethod

@@ -1,8 +1,7 @@
 """The Ray Serve application.
 
-serve deploy serve/config.yaml
-serve run serve.app:app run=/shared/runs/demo
 python -m serve.run --config configs/demo.yaml
+serve deploy serve/config.yaml
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from typing import Any
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from semconv.recommend.load import open_recommender
-from serve.args import Args, open_snapshot
+from serve.args import Args
 from serve.gateway import Gateway
-from serve.live import Live, Opener
+from serve.live import Live
 
 LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
 
@@ -24,29 +22,26 @@ LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
 def app(args: Mapping[str, Any]) -> Application:
     """Build the application from the ``args`` of a Serve config; see `Args` for what they may be.
 
-    Raises `ArtifactError` when the run's artifacts are absent or do not belong together.
+    It serves what ``args`` ask for until the config's ``user_config`` asks for something else. Raises `SettingError`
+    for ``serve.host`` beyond loopback without keys. What Serve listens on is ``http_options.host`` of the config, which
+    nobody sees here: who changes that must say so in ``serve.host`` too.
     """
-    return application(Args.model_validate(args))
-
-
-def application(args: Args, opener: Opener = open_recommender) -> Application:
-    """The ingress with the live model behind it; ``opener`` opens that model in a replica."""
-    open_snapshot(args)
-    chosen = args.serve
+    chosen = Args.model_validate(args)
+    chosen.check()
+    settings = chosen.serve
+    alike: dict[str, Any] = {
+        "user_config": chosen.variants.as_json(),
+        "graceful_shutdown_wait_loop_s": 0.2,
+        "graceful_shutdown_timeout_s": 5,
+        "logging_config": LOGGING,
+    }
     live = Live.options(
-        num_replicas=chosen.live_replicas,
-        max_ongoing_requests=2 * chosen.live_batch_size,
-        max_queued_requests=chosen.live_queue,
-        graceful_shutdown_wait_loop_s=0.2,
-        graceful_shutdown_timeout_s=5,
-        logging_config=LOGGING,
+        num_replicas=settings.live_replicas,
+        max_ongoing_requests=2 * settings.live_batch_size,
+        max_queued_requests=settings.live_queue,
+        **alike,
     )
     gateway = Gateway.options(
-        num_replicas=chosen.replicas,
-        max_ongoing_requests=1000,
-        ray_actor_options={"num_cpus": 0.5},
-        graceful_shutdown_wait_loop_s=0.2,
-        graceful_shutdown_timeout_s=5,
-        logging_config=LOGGING,
+        num_replicas=settings.replicas, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.5}, **alike
     )
-    return gateway.bind(args, live.bind(args, opener))
+    return gateway.bind(chosen, live.bind(settings, chosen.threads, chosen.cache))

@@ -6,6 +6,7 @@ python -m serve.ask --config configs/demo.yaml
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -17,10 +18,14 @@ from semconv.artifacts import Corpus, Run
 from semconv.cli import main
 from semconv.config import Settings
 from semconv.errors import ResourceError
+from serve.args import Args, base_url
+from serve.running import Running
 
 SHOWN = 5
 """Items asked for, and the length of the new user's history."""
 TIMEOUT_S = 30.0
+KEY = "SEMCONV_API_KEY"
+"""Environment variable with the key that a service with keys asks for."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,8 @@ def user_url(url: str, user_id: str) -> str:
 
 def ask(url: str, questions: Questions) -> tuple[dict[str, Any], dict[str, Any]]:
     """The service's two answers: for the known user, and for the history."""
-    request = urllib.request.Request(
-        f"{url}/v1/recommendations", questions.body().encode(), {"content-type": "application/json"}
-    )
-    return _fetch(user_url(url, questions.user_id)), _fetch(request)
+    live = f"{url}/v1/recommendations"
+    return _fetch(user_url(url, questions.user_id)), _fetch(live, questions.body().encode())
 
 
 def show(questions: Questions, cached: dict[str, Any], live: dict[str, Any]) -> str:
@@ -80,14 +83,19 @@ def _lines(answer: dict[str, Any]) -> list[str]:
     return [f"  {item['score']:10.3f}  {item['title'] or item['item_id']}" for item in answer["items"]]
 
 
-def _fetch(request: str | urllib.request.Request) -> dict[str, Any]:
+def _fetch(url: str, body: bytes | None = None) -> dict[str, Any]:
+    headers = {"content-type": "application/json"} if body else {}
+    if KEY in os.environ:
+        headers["authorization"] = f"Bearer {os.environ[KEY]}"
+    request = urllib.request.Request(url, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return dict(json.load(response))
     except urllib.error.HTTPError as error:
         detail = error.read().decode(errors="replace")
         raise ResourceError(
-            f"The service answered {error.code}: {detail}", "Check that it serves the run of these settings"
+            f"The service answered {error.code}: {detail}",
+            f"Check that it serves the run of these settings; a key, if it asks for one, goes into {KEY}",
         ) from None
     except OSError as error:
         raise ResourceError(
@@ -98,7 +106,9 @@ def _fetch(request: str | urllib.request.Request) -> dict[str, Any]:
 def run(settings: Settings) -> None:
     """Ask and print."""
     questions = Questions.of(settings)
-    print(show(questions, *ask(f"http://{settings.serve.host}:{settings.serve.port}", questions)))
+    running = Running.read(Args.of(settings).state)
+    url = running.url if running else base_url(settings.serve.host, settings.serve.port)
+    print(show(questions, *ask(url, questions)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ python -m serve.demo --config configs/demo.yaml
 
 from __future__ import annotations
 
+from typing import Any
+
 from semconv.artifacts import Report, Run
 from semconv.cli import main
 from semconv.config import Settings
@@ -14,7 +16,7 @@ from serve.start import service
 
 
 def run(settings: Settings) -> None:
-    """Show the demo; raises `ResourceError` when an answer did not come from where it should."""
+    """Show the demo."""
     report = Report.open(Run(settings.run.root, settings.run.name).artifact(Report.kind))
     questions = Questions.of(settings)
     with service(settings) as url:
@@ -22,6 +24,11 @@ def run(settings: Settings) -> None:
     print(show(questions, cached, live))
     print(f"\n{(report.path / 'report.md').read_text(encoding='utf-8').strip()}")
     print(f"\nreport: {report.path / 'index.html'}", flush=True)
+    require_sources(cached, live)
+
+
+def require_sources(cached: dict[str, Any], live: dict[str, Any]) -> None:
+    """Raise `ResourceError` unless the known user was answered from the cache and the other one live."""
     for name, answer, source in (("known", cached, "cache"), ("never-seen", live, "live")):
         if answer["source"] != source:
             raise ResourceError(

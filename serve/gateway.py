@@ -1,48 +1,69 @@
-"""Gateway: the ingress deployment; answers known users itself and asks `Live` for the others."""
+"""Gateway: the ingress deployment. Its replicas answer known users themselves and ask `Live` for the others."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
-import ray.exceptions
 from ray import serve
-from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from serve.answers import LiveAnswer, LiveError, Recommendations
 from serve.api import Api
-from serve.args import Args, open_snapshot
+from serve.args import Args
+from serve.changeover import Changeover
+from serve.impressions import Impressions
+from serve.ingress import mode
+from serve.last_good import LastGood
+from serve.logs import RequestLog
+from serve.metrics import Metrics, RaySink
+from serve.remote_live import RemoteLive
+from serve.service import Service
+from serve.state import ShopState
+from serve.store import FILE, open_store
 
 
 @serve.deployment
 @serve.ingress()
 class Gateway:
-    """Maps the snapshot into memory, once its digests are right, and puts the HTTP API in front of it."""
+    """Puts the HTTP API in front of a service; what that answers from is the deployment's ``user_config``."""
 
     def __init__(self, args: Args, live: DeploymentHandle) -> None:
-        self._live = live
-        snapshot = open_snapshot(args)
-        snapshot.verify()
-        recommendations = Recommendations(snapshot, self._rank, args.serve.live_deadline_s)
-        self._api = Api(recommendations, self._model, args.serve)
+        settings = args.serve
+        args.make_state()
+        state = ShopState(open_store(settings.events or args.state / FILE), longest=settings.max_history)
+        remote = RemoteLive(live)
+        impressions = Impressions(args.state / "impressions", settings.log_ids) if settings.impressions else None
+        service = Service(state, remote, settings, impressions)
+        self._changeover = Changeover(service, remote, LastGood(args.state), salt=settings.salt, cache=args.cache)
+        self._replica = serve.get_replica_context().replica_id.unique_id
+        self._changes: set[asyncio.Task[None]] = set()
+        self._api = Api(
+            service,
+            settings,
+            metrics=Metrics(RaySink()),
+            log=RequestLog(ids=settings.log_ids),
+            status_extras=lambda: {"ingress": mode(), "replica": self._replica, **self._changeover.told},
+            sends_ids=False,
+        )
+        self._service = service
 
     def __serve_build_asgi_app__(self) -> Api:
         return self._api
 
-    async def _rank(self, history: list[int]) -> LiveAnswer:
-        response = self._live.rank.remote(history)
-        try:
-            answer: LiveAnswer = await response
-        except (RayServeException, ray.exceptions.RayError) as error:
-            raise LiveError(type(error).__name__) from error
-        except asyncio.CancelledError:
-            response.cancel()
-            raise
-        return answer
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Serve what ``user_config`` names (`Variants`). Waits for it at the start alone, and raises only then.
 
-    async def _model(self) -> str:
-        try:
-            model: str = await self._live.model.remote()
-        except (RayServeException, ray.exceptions.RayError) as error:
-            raise LiveError(type(error).__name__) from error
-        return model
+        Later it returns at once: Serve gives a replica no requests for as long as it waits for this.
+        """
+        if self._service.served is None:
+            await self._changeover.to(user_config)
+            self._changeover.require()
+            return
+        change = asyncio.create_task(self._changeover.to(user_config))
+        self._changes.add(change)
+        change.add_done_callback(self._changes.discard)
+
+    async def outcome(self) -> dict[str, Any]:
+        """What the last change came to at this ``replica``, see `Changeover.outcome`."""
+        return {"replica": self._replica, **self._changeover.outcome}

@@ -3,43 +3,83 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 
-from ray import serve
-from ray.serve.config import HTTPOptions, ProxyLocation
+import ray
 
 from pipelines.cluster import cluster
+from pipelines.quiet import quieten
 from semconv.config import Settings
-from semconv.errors import ResourceError
-from semconv.recommend.load import open_recommender
-from serve.app import LOGGING, application
-from serve.args import Args, open_snapshot
-from serve.live import Opener
-
-NAME = "semconv"
+from semconv.errors import ResourceError, SemconvError
+from serve import ingress
+from serve.args import Args, Variants, base_url
+from serve.bundle import open_snapshot, run_of
+from serve.last_good import LastGood
+from serve.running import Running
 
 
 @contextmanager
-def service(settings: Settings, opener: Opener = open_recommender) -> Iterator[str]:
+def service(settings: Settings) -> Iterator[str]:
     """The service over the artifacts of these settings' run, for the time of the block; gives its base URL.
 
     A cluster that was started for it ends with it; on any other, Serve itself and other applications are left alone.
-    Raises `ArtifactError` when artifacts are absent or do not belong together, `ResourceError` when the port is taken.
+    Raises `ArtifactError` when artifacts are absent or do not belong together and nothing was served before,
+    `SettingError` for an address that others can reach without keys, `ResourceError` when the port is taken.
     """
     args = Args.of(settings)
-    open_snapshot(args)
-    host = settings.serve.host
-    port = free_port(host, settings.serve.port)
-    with cluster(settings.ray):
-        options = HTTPOptions(host=host, port=port)
-        serve.start(proxy_location=ProxyLocation.HeadOnly, http_options=options, logging_config=LOGGING)
-        try:
-            serve.run(application(args, opener), name=NAME, route_prefix="/")
-            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        finally:
-            serve.delete(NAME)
+    args.check()
+    variants = settled(args)
+    host, port = settings.serve.host, free_port(settings.serve.host, settings.serve.port)
+    url = base_url(host, port)
+    joins = bool(ray.is_initialized() or settings.ray.address or os.environ.get("RAY_ADDRESS"))
+    flags = ingress.flags(settings.serve.haproxy)
+    with ThreadPoolExecutor(1) as beside, tempfile.TemporaryDirectory(prefix="semconv-") as private:
+        imported = beside.submit(import_module, "serve.declared")  # Ray Serve takes as long as Ray takes to start
+        own = {} if joins else flags | ingress.FRONT | ingress.alone(Path(private), nearby_port)
+        with cluster(settings.ray, own):
+            declared = imported.result()
+            quieten(settings.ray.verbose)
+            of_serve, of_replicas = (flags, flags | ingress.FRONT) if joins else ({}, {})
+            running = Running(url, ray.get_runtime_context().gcs_address, os.environ.get("RAY_AUTH_TOKEN", ""))
+            try:
+                declared.start(declared.declared(args, variants, of_replicas), host, port, of_serve)
+                with running.kept(args.state):
+                    yield url
+            finally:
+                declared.end(everything=not joins)
+
+
+def settled(args: Args) -> Variants:
+    """What ``args`` ask to serve, of stores the versions that are current now.
+
+    Raises `ArtifactError` where it cannot be served and nothing was served before; the replicas decide about the rest.
+    """
+    try:
+        variants = args.variants.pinned()
+        if args.run.is_dir():
+            args.make_state()
+        for variant in variants.variants:
+            open_snapshot(run_of(variant), variant.snapshot, args.cache)
+    except SemconvError:
+        if not LastGood(args.state).read():
+            raise
+        return args.variants
+    return variants
+
+
+def nearby_port(port: int) -> int:
+    """``port`` if any address of this machine could listen there, else a free one."""
+    try:
+        return free_port("0.0.0.0", port)
+    except ResourceError:
+        return free_port("0.0.0.0", 0)
 
 
 def free_port(host: str, port: int) -> int:

@@ -15,23 +15,31 @@ from semconv.artifacts.ragged import Ragged
 from semconv.artifacts.recommender import Recommender
 from semconv.artifacts.report import Report
 from semconv.artifacts.run import Run
+from semconv.artifacts.snapshot_store import SnapshotStore, located
 from semconv.artifacts.tokens import ItemTokens
-from semconv.artifacts.topk import TopKSnapshot, TopKWriter
+from semconv.artifacts.topk import TopKSnapshot
+from semconv.artifacts.topk_catalogue import CatalogueItem, write_catalogue, write_similar
+from semconv.artifacts.topk_shard import NONE, Known
+from semconv.artifacts.topk_writer import TopKWriter, stamp_of, users_batch
 from semconv.artifacts.vectors import ItemVectors
 
 __all__ = [
+    "NONE",
     "AlignmentExamples",
     "Artifact",
     "BaseModel",
+    "CatalogueItem",
     "Convergence",
     "Corpus",
     "ItemTokens",
     "ItemVectors",
+    "Known",
     "Manifest",
     "Ragged",
     "Recommender",
     "Report",
     "Run",
+    "SnapshotStore",
     "Split",
     "TopKSnapshot",
     "TopKWriter",
@@ -39,7 +47,12 @@ __all__ = [
     "digest",
     "file_digest",
     "finish",
+    "located",
     "request_of",
     "require_space",
     "staging",
+    "stamp_of",
+    "users_batch",
+    "write_catalogue",
+    "write_similar",
 ]

@@ -74,19 +74,28 @@ class Manifest:
         """Read the manifest of ``folder``; raises `ArtifactError` when it is absent, damaged or of another layout."""
         path = folder / MANIFEST_NAME
         try:
-            content = json.loads(path.read_text())
+            content = path.read_bytes()
         except FileNotFoundError:
             problem = "is not a finished artifact: it has no manifest" if folder.exists() else "does not exist"
             raise ArtifactError(f"{folder} {problem}", "Run the stage that makes it") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ArtifactError(f"The manifest {path} cannot be read: {error}", "Redo the stage that made it") from None
-        if content.get("layout") != LAYOUT:
+        return cls.parse(content, str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, path: str) -> Manifest:
+        """A manifest from what its file holds; raises `ArtifactError`, naming ``path``, as `read` does."""
+        try:
+            values = json.loads(content)
+        except ValueError as error:
+            raise ArtifactError(f"The manifest {path} cannot be read: {error}", "Redo the stage that made it") from None
+        if values.get("layout") != LAYOUT:
             raise ArtifactError(
-                f"{folder} was written in layout {content.get('layout')}, this version reads {LAYOUT}",
+                f"{path} was written in layout {values.get('layout')}, this version reads {LAYOUT}",
                 "Redo the stage that made it",
             )
         try:
-            return cls(**content)
+            return cls(**values)
         except TypeError as error:
             raise ArtifactError(f"The manifest {path} is damaged: {error}", "Redo the stage that made it") from None
 

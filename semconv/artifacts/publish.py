@@ -38,7 +38,8 @@ def staging(target: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ResourceError(
-                f"The disk that holds {target.parent} is full", "Free space or choose another run.root"
+                f"The disk that holds {target.parent} is full",
+                "Free space, or choose another folder (run.root, serve.cache)",
             ) from error
         raise
     finally:
@@ -48,15 +49,15 @@ def staging(target: Path) -> Iterator[Path]:
 def publish(folder: Path, target: Path) -> None:
     """Make the finished ``folder`` appear as ``target`` in one step; whatever stood there is removed afterwards."""
     for path in sorted(folder.rglob("*"), reverse=True):
-        _fsync(path)
-    _fsync(folder)
+        fsync(path)
+    fsync(folder)
     if target.exists():
         _exchange(folder, target)
-        _fsync(target.parent)
+        fsync(target.parent)
         shutil.rmtree(folder)
     else:
         folder.rename(target)
-        _fsync(target.parent)
+        fsync(target.parent)
 
 
 def require_space(folder: Path, needed: int) -> None:
@@ -66,11 +67,12 @@ def require_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise ResourceError(
             f"{existing} has {free / 2**30:.2f} GiB free and about {needed / 2**30:.2f} GiB are needed",
-            "Free space or choose another run.root",
+            "Free space, or choose another folder (run.root, serve.cache)",
         )
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

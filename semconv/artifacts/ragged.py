@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
+NO_ITEM = -1
+"""Fills a row of item indices where fewer items are legal than it has places."""
 
 
 @dataclass(frozen=True)

@@ -1,63 +1,42 @@
-"""TopKSnapshot: the best items of every user, computed ahead, with all that is needed to show them.
+"""TopKSnapshot: the best items of every user, computed ahead, with all that is needed to answer from them.
 
     shards/00000.arrow ..  one row a user, sorted by the UTF-8 bytes of the id: user_id string,
-                           items fixed_size_list<int32>[k], scores fixed_size_list<float32>[k], best first,
-                           filled up with -1 and -inf where fewer than k items could be recommended
-    items.arrow            the catalogue, one row an item in item order: item_id string, title string (or null),
-                           by_id int32 (the item indices in the order of their ids)
+                           items fixed_size_list<int32>[kept], scores fixed_size_list<float32>[kept], best first,
+                           filled up with -1 and -inf where fewer could be recommended,
+                           history list<int32> (oldest first, the last ``precache.history`` items),
+                           stamp fixed_size_binary[16] (BLAKE2b-128 of the whole history, int32 little-endian)
+    items.arrow            the catalogue, one row an item in item order: item_id string, title, brand string (null where
+                           unknown), categories list<string>, codes fixed_size_list<int32>[L], popularity int64,
+                           blocked bool, by_id int32 (the item indices in the order of their ids)
+    similar.arrow          one row an item, best neighbours first: items fixed_size_list<int32>[S],
+                           scores fixed_size_list<float32>[S], filled up with -1 and -inf
     popular.arrow          what to say when nothing better can be said, best first: item int32, score float32
 
-A user's shard is the CRC-32 of the id's UTF-8 bytes modulo the number of shards. All files are uncompressed Arrow IPC
-and are read where they lie, memory-mapped: processes on a machine share one copy in the page cache.
+The manifest's counts have ``users``, ``items`` and, where exported events are in the histories, ``events``: {"store",
+"seq"}, the last of them. A user's shard is the CRC-32 of the id's UTF-8 bytes modulo the number of shards. All files
+are uncompressed Arrow IPC and are read where they lie, memory-mapped: processes on a machine share one copy in the page
+cache. A file that somebody shortens while it is mapped ends the process that reads past its new end, so a service maps
+a copy that is its own (`semconv.artifacts.located`).
 """
 
 from __future__ import annotations
 
-import zlib
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
+from heapq import merge
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from semconv.artifacts.arrow_files import matrix_of, require_schema, single, width_of
 from semconv.artifacts.artifact import Artifact
 from semconv.artifacts.ragged import Int32
-from semconv.artifacts.sorted_ids import SortedIds, key_of
+from semconv.artifacts.sorted_ids import SortedIds, TextLists, Texts, key_of
+from semconv.artifacts.topk_catalogue import POPULARITY, CatalogueItem, items_schema, similar_schema
+from semconv.artifacts.topk_shard import NONE, Float32, Known, Shard, shard_of
 from semconv.errors import ArtifactError
-
-Float32 = npt.NDArray[np.float32]
-NONE = -1
-"""Fills ``items`` past the last recommendation."""
-ROWS = 65_536
-"""Users in one record batch of a shard."""
-POPULAR = 2000
-"""Popular items kept, at most: enough to fill a list after any history the service accepts is left out."""
-
-ITEMS = pa.schema([("item_id", pa.string()), ("title", pa.string()), ("by_id", pa.int32())])
-POPULARITY = pa.schema([("item", pa.int32()), ("score", pa.float32())])
-
-
-def users_schema(k: int) -> pa.Schema:
-    """Schema of a shard whose users have at most ``k`` items."""
-    return pa.schema(
-        [("user_id", pa.string()), ("items", pa.list_(pa.int32(), k)), ("scores", pa.list_(pa.float32(), k))]
-    )
-
-
-def users_batch(user_ids: pa.StringArray, items: Int32, scores: Float32) -> pa.RecordBatch:
-    """Rows of a shard from rankings: items int32 (B, k), scores float32 (B, k), `NONE` and -inf past the last."""
-    k = items.shape[1]
-    columns = [
-        user_ids,
-        pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(items, np.int32).ravel()), k),
-        pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(scores, np.float32).ravel()), k),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=users_schema(k))
 
 
 class TopKSnapshot(Artifact):
@@ -69,13 +48,18 @@ class TopKSnapshot(Artifact):
     def open(cls, path: str | Path) -> TopKSnapshot:
         """Open and map a snapshot; raises `ArtifactError` when it is absent, unfinished, damaged or of another kind."""
         snapshot = super().open(path)
-        _ = snapshot._shards, snapshot._catalogue, snapshot.popular
+        _ = snapshot._shards, snapshot.catalogue, snapshot.popular, snapshot.neighbours
         return snapshot
 
     @property
     def k(self) -> int:
-        """Most items a user can have here."""
+        """Most items that a request can ask for."""
         return int(self.manifest.settings["precache"]["k"])
+
+    @property
+    def kept(self) -> int:
+        """Most items a user can have here, `k` or more."""
+        return self._shards[0].kept
 
     @property
     def n_users(self) -> int:
@@ -85,178 +69,117 @@ class TopKSnapshot(Artifact):
     @property
     def n_items(self) -> int:
         """Items in the catalogue, N."""
-        return len(self._ids)
+        return int(self.catalogue.num_rows)
 
-    def lookup(self, user_id: str) -> tuple[Int32, Float32] | None:
-        """A user's items (int32, best first) and their scores (float32); None for an unknown user."""
+    @property
+    def levels(self) -> int:
+        """Codes per item, L."""
+        return int(self._codes.shape[1])
+
+    @property
+    def events(self) -> tuple[str, int] | None:
+        """The event store whose exported events are in the histories, and the last of them; None without any."""
+        exported = self.manifest.counts.get("events")
+        return (str(exported["store"]), int(exported["seq"])) if exported else None
+
+    def lookup(self, user_id: str) -> Known | None:
+        """A user's items, scores and recent history; None for an unknown user."""
         key = key_of(user_id)
         return self._shards[shard_of(key, len(self._shards))].lookup(key)
 
-    def item(self, index: int) -> tuple[str, str | None]:
-        """Id and title (None where there is none) of an item by its index."""
-        return self._ids.at(index).decode(), self._catalogue["title"][index].as_py()
-
-    def item_index(self, item_id: str) -> int | None:
-        """Index of an item by its id; None for one that the catalogue does not hold."""
-        return self._ids.find(key_of(item_id))
+    def stamp(self, user_id: str) -> bytes | None:
+        """`stamp_of` the whole history that the user was ranked with; None for an unknown user."""
+        key = key_of(user_id)
+        return self._shards[shard_of(key, len(self._shards))].stamp(key)
 
     def users(self) -> Iterator[pa.RecordBatch]:
         """Every user, in batches of a shard's schema, sorted by id within a shard."""
         for shard in self._shards:
             yield from shard.batches
 
+    def user_ids(self, prefix: str, limit: int) -> list[str]:
+        """The first ``limit`` ids that begin with ``prefix``, in the order of their UTF-8 bytes."""
+        key = key_of(prefix)
+        found = merge(*(shard.following(key) for shard in self._shards))
+        return [user_id.decode() for user_id in islice(found, limit)]
+
+    def item(self, index: int) -> CatalogueItem:
+        """What is said of an item, by its index."""
+        ids, titles, brands, categories = self._said
+        return CatalogueItem(ids.at(index).decode(), titles.text(index), brands.text(index), categories.at(index))
+
+    def item_index(self, item_id: str) -> int | None:
+        """Index of an item by its id; None for one that the catalogue does not hold."""
+        return self._ids.find(key_of(item_id))
+
+    def codes(self, index: int) -> tuple[int, ...]:
+        """Codes of an item, L of them."""
+        return tuple(self._codes[index].tolist())
+
+    def similar(self, index: int) -> tuple[Int32, Float32]:
+        """Neighbours of an item (int32, best first) and their scores (float32)."""
+        items, scores = self.neighbours
+        length = int(np.count_nonzero(items[index] != NONE))
+        return items[index, :length], scores[index, :length]
+
+    @cached_property
+    def catalogue(self) -> pa.RecordBatch:
+        """The whole catalogue, schema `items_schema`; row number = item index."""
+        path = self.path / "items.arrow"
+        batch = single(path)
+        require_schema(path, batch.schema, items_schema(width_of(batch.schema, "codes")))
+        return batch
+
     @cached_property
     def popular(self) -> tuple[Int32, Float32]:
-        """Popular items (int32, best first, at most `POPULAR`) and their scores (float32)."""
-        batch = _single(self.path / "popular.arrow", POPULARITY)
+        """Popular items (int32, best first) and their scores (float32)."""
+        path = self.path / "popular.arrow"
+        batch = single(path)
+        require_schema(path, batch.schema, POPULARITY)
         return batch["item"].to_numpy(), batch["score"].to_numpy()
 
     @cached_property
-    def _catalogue(self) -> pa.RecordBatch:
-        return _single(self.path / "items.arrow", ITEMS)
+    def blocked(self) -> Int32:
+        """Indices of the items that are never recommended, int32."""
+        return np.flatnonzero(self.catalogue["blocked"].to_numpy(zero_copy_only=False)).astype(np.int32)
+
+    @cached_property
+    def neighbours(self) -> tuple[Int32, Float32]:
+        """Neighbours of all items and their scores, (N, S), filled up with `NONE` and -inf."""
+        path = self.path / "similar.arrow"
+        batch = single(path)
+        require_schema(path, batch.schema, similar_schema(width_of(batch.schema, "items")))
+        if batch.num_rows != self.n_items:
+            raise ArtifactError(
+                f"{path} speaks of {batch.num_rows} items, the catalogue beside it of {self.n_items}",
+                "Redo the precache stage",
+            )
+        return matrix_of(batch["items"]), matrix_of(batch["scores"])
+
+    @cached_property
+    def _codes(self) -> Int32:
+        return matrix_of(self.catalogue["codes"])
 
     @cached_property
     def _ids(self) -> SortedIds:
-        return SortedIds(self._catalogue["item_id"], self._catalogue["by_id"])
+        return SortedIds(self.catalogue["item_id"], self.catalogue["by_id"])
 
     @cached_property
-    def _shards(self) -> list[_Shard]:
+    def _said(self) -> tuple[Texts, Texts, Texts, TextLists]:
+        columns = self.catalogue
+        texts = (Texts(columns[name]) for name in ("item_id", "title", "brand"))
+        return *texts, TextLists(columns["categories"])  # type: ignore[return-value]
+
+    @cached_property
+    def _shards(self) -> list[Shard]:
         files = sorted((self.path / "shards").glob("*.arrow"))
         if not files:
             raise ArtifactError(f"{self.path} holds no shards", "Redo the precache stage")
-        return [_Shard(file, self.k) for file in files]
-
-
-class _Shard:
-    """One mapped file of sorted users."""
-
-    def __init__(self, path: Path, k: int) -> None:
-        self.batches = [batch for batch in _batches(path, users_schema(k)) if batch.num_rows]
-        self.users = sum(batch.num_rows for batch in self.batches)
-        self._ids = [SortedIds(batch["user_id"]) for batch in self.batches]
-        self._firsts = [ids.at(0) for ids in self._ids]
-        self._items = [batch["items"].values.to_numpy().reshape(-1, k) for batch in self.batches]
-        self._scores = [batch["scores"].values.to_numpy().reshape(-1, k) for batch in self.batches]
-
-    def lookup(self, key: bytes) -> tuple[Int32, Float32] | None:
-        """The row of this id, without its filling."""
-        batch = bisect_right(self._firsts, key) - 1
-        if batch < 0:
-            return None
-        row = self._ids[batch].find(key)
-        if row is None:
-            return None
-        items = self._items[batch][row]
-        length = len(items) if items[-1] != NONE else int(np.argmax(items == NONE))
-        return items[:length], self._scores[batch][row][:length]
-
-
-class TopKWriter:
-    """Writes the shards of a snapshot from batches in any order; close it with `finish`.
-
-    Users wait, split by shard, in scratch files on the same disk; `finish` sorts one shard at a time, so that
-    memory holds about two shards at most whatever the number of users.
-    """
-
-    def __init__(self, folder: Path, *, shards: int, k: int) -> None:
-        self._folder = folder / "shards"
-        self._folder.mkdir()
-        self._schema = users_schema(k)
-        self._scratch = [self._folder / f"{shard:05d}.unsorted" for shard in range(shards)]
-        self._writers = [pa.ipc.new_stream(str(path), self._schema) for path in self._scratch]
-        self.written = 0
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take in users, schema `users_schema`."""
-        shards = _shards_of(batch["user_id"], len(self._writers))
-        for shard in np.unique(shards):
-            self._writers[shard].write_batch(batch.filter(pa.array(shards == shard)))
-        self.written += batch.num_rows
-
-    def finish(self, users: pa.StringArray) -> None:
-        """Sort and write every shard; ``users`` are the ids that must be there, each exactly once.
-
-        Raises `ArtifactError`, naming one, when a user is missing, unknown or there twice.
-        """
-        expected_shards = _shards_of(users, len(self._writers))
-        for shard, (writer, scratch) in enumerate(zip(self._writers, self._scratch, strict=True)):
-            writer.close()
-            with pa.memory_map(str(scratch)) as source:
-                table = pa.ipc.open_stream(source).read_all().combine_chunks()
-                ids = table["user_id"].combine_chunks()
-                order = pc.sort_indices(ids)
-                _require_equal(ids.take(order), users.filter(pa.array(expected_shards == shard)).sort())
-                with pa.ipc.new_file(str(scratch.with_suffix(".arrow")), self._schema) as target:
-                    for start in range(0, table.num_rows, ROWS):
-                        part = table.take(order.slice(start, ROWS)).combine_chunks()
-                        target.write_table(part, max_chunksize=ROWS)
-            scratch.unlink()
-
-
-def write_catalogue(
-    folder: Path,
-    *,
-    item_ids: Sequence[str],
-    titles: Sequence[str | None],
-    popularity: npt.NDArray[np.integer[Any]],
-    blocked: Int32 | None = None,
-) -> None:
-    """Write the catalogue and the popular items: those with the highest ``popularity`` (N), ties by item index.
-
-    Items whose indices are ``blocked`` stay in the catalogue, and are never among the popular ones.
-    """
-    ids = pa.array(item_ids, pa.string())
-    by_id = pc.sort_indices(ids).cast(pa.int32())
-    _write(
-        folder / "items.arrow", pa.RecordBatch.from_arrays([ids, pa.array(titles, pa.string()), by_id], schema=ITEMS)
-    )
-    ranked = np.argsort(-popularity, kind="stable")
-    best = (ranked if blocked is None else ranked[~np.isin(ranked, blocked)])[:POPULAR]
-    columns = [pa.array(best.astype(np.int32)), pa.array(popularity[best].astype(np.float32))]
-    _write(folder / "popular.arrow", pa.RecordBatch.from_arrays(columns, schema=POPULARITY))
-
-
-def shard_of(key: bytes, shards: int) -> int:
-    """The shard of a user by the UTF-8 bytes of the id: CRC-32 modulo the number of shards."""
-    return zlib.crc32(key) % shards
-
-
-def _shards_of(ids: pa.StringArray, shards: int) -> npt.NDArray[np.int64]:
-    return np.fromiter((shard_of(user_id.encode(), shards) for user_id in ids.to_pylist()), np.int64, len(ids))
-
-
-def _require_equal(found: pa.StringArray, expected: pa.StringArray) -> None:
-    """Raise unless two sorted columns hold the same ids, each once."""
-    twice = found.slice(1).filter(pc.equal(found.slice(1), found.slice(0, max(len(found) - 1, 0))))
-    missing = expected.filter(pc.invert(pc.is_in(expected, found)))
-    unknown = found.filter(pc.invert(pc.is_in(found, expected)))
-    for wrong, users in (("there twice", twice), ("missing", missing), ("there, but not in the corpus", unknown)):
-        if len(users):
+        shards = [Shard(file) for file in files]
+        widths = {shard.kept for shard in shards}
+        if len(widths) != 1 or max(widths) < self.k:
             raise ArtifactError(
-                f"The snapshot's users are not the corpus's: {users[0]} is {wrong}, with {len(users) - 1} others",
-                "Redo the precache stage; if it happens again, it is a defect worth reporting",
+                f"The shards of {self.path} hold {sorted(widths)} items a user, its settings ask for {self.k}",
+                "Redo the precache stage",
             )
-
-
-def _write(path: Path, batch: pa.RecordBatch) -> None:
-    with pa.ipc.new_file(str(path), batch.schema) as writer:
-        writer.write_batch(batch)
-
-
-def _batches(path: Path, schema: pa.Schema) -> list[pa.RecordBatch]:
-    """All record batches of a file, mapped; raises `ArtifactError` when it is not what it should be."""
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}", "Redo the precache stage") from None
-    if not reader.schema.equals(schema):
-        raise ArtifactError(f"{path} has other columns than a snapshot's", "Redo the precache stage")
-    return batches
-
-
-def _single(path: Path, schema: pa.Schema) -> pa.RecordBatch:
-    batches = _batches(path, schema)
-    if len(batches) != 1:
-        raise ArtifactError(f"{path} has {len(batches)} record batches, not one", "Redo the precache stage")
-    return batches[0]
+        return shards

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from semconv.artifacts.ragged import Int32, Ragged
+from semconv.artifacts.ragged import NO_ITEM, Int32, Ragged
 
-NO_ITEM = -1
-"""Fills a row where fewer than k items are legal."""
+__all__ = ["NO_ITEM", "tie_rank", "top_k"]
 
 _EXCLUDED = torch.iinfo(torch.int64).min
 

@@ -68,7 +68,8 @@ class Settings(Section):
     @model_validator(mode="after")
     def _search_covers_what_is_asked(self) -> Settings:
         """A longer list than was searched for would be another list, not more of the same."""
-        asked = {"precache.k": self.precache.k, "evaluate.at": max(self.evaluate.at)}
+        kept = "precache.k + precache.spare" if self.precache.spare else "precache.k"
+        asked = {kept: self.precache.kept, "evaluate.at": max(self.evaluate.at)}
         for name in sorted({"beams", "candidates"} - self.recommend.idle()):
             searched = getattr(self.recommend, name)
             for setting, k in asked.items():

@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from semconv.artifacts.ragged import Int32
-from semconv.behaviour.ordering import NO_ITEM
+from semconv.artifacts.ragged import NO_ITEM, Int32
 
 __all__ = ["NO_ITEM", "Ranker", "Ranking"]
 

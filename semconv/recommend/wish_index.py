@@ -63,17 +63,27 @@ class WishIndex:
         titles, brands = items["title"].to_pylist(), items["brand"].to_pylist()
         categories = [[name for name in names or () if name] for names in items["categories"].to_pylist()]
         said = zip(titles, brands, categories, strict=True)
-        self._words = Postings(words_of(" ".join([title or "", brand or "", *names])) for title, brand, names in said)
+        self._words = Postings(words_of(_said(title, brand, names)) for title, brand, names in said)
         self._brands = Postings([plain(brand)] for brand in brands)
         self._categories = Postings(map(plain, names) for names in categories)
 
     def words(self, wish: str) -> Float32:
         """Weight of the wish's words that an item has, as a share of the most that any item has: float32 (N)."""
+        weights_N = self.weights(wish)
+        most = float(weights_N.max(initial=0.0))
+        return weights_N / np.float32(most) if most > 0 else weights_N
+
+    def weights(self, wish: str) -> Float32:
+        """Summed rarity of the wish's words that an item has, float32 (N)."""
         weights_N = np.zeros(self._words.n_items, np.float32)
         for word in words_of(wish):
             weights_N[self._words.items(word)] += self._words.rarity(word)
-        most = float(weights_N.max(initial=0.0))
-        return weights_N / np.float32(most) if most > 0 else weights_N
+        return weights_N
+
+    def weight(self, wish: str, title: str | None, brand: str | None, categories: Iterable[str]) -> float:
+        """What `weights` would be for an item of which this is said."""
+        said = set(words_of(_said(title, brand, categories)))
+        return sum(self._words.rarity(word) for word in words_of(wish) if word in said)
 
     def brand(self, wish: str) -> Float32:
         """Share of the wish that names an item's brand, 1 where it is nothing but the brand: float32 (N)."""
@@ -82,6 +92,22 @@ class WishIndex:
     def categories(self, wish: str) -> Float32:
         """Share of the wish that names a category of an item, the longest such name counting: float32 (N)."""
         return _named(plain(wish).split(), self._categories)
+
+    def match(self, wish: str) -> Float32:
+        """How well items match a wish: the best of words, brand and categories, in [0, 1], float32 (N)."""
+        return np.maximum(self.words(wish), np.maximum(self.brand(wish), self.categories(wish)))
+
+    def of_brand(self, name: str) -> Int64:
+        """Items of this brand, ascending; names are compared as `plain` has them."""
+        return self._brands.items(plain(name))
+
+    def in_category(self, name: str) -> Int64:
+        """Items that have this category, ascending; names are compared as `plain` has them."""
+        return self._categories.items(plain(name))
+
+
+def _said(title: str | None, brand: str | None, categories: Iterable[str]) -> str:
+    return " ".join([title or "", brand or "", *categories])
 
 
 def _named(parts: Sequence[str], names: Postings) -> Float32:

@@ -1,112 +1,74 @@
-"""Precache on a cluster: every user once, with the list that the ranker itself gives."""
+"""Precache on a cluster: every user once, with the list that the ranker itself gives, and all that a service needs."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import precache_shop
 import pytest
 import ray.exceptions
+from precache_shop import N_ITEMS, RECOMMEND, USERS, K, make_shop, open_counter, open_nothing, precache, user_ids_of
 from ray import cloudpickle
 
-from pipelines.console import StageLine
 from pipelines.explain import explain
-from pipelines.precache import build
-from pipelines.stage import Work
-from semconv.artifacts import Corpus, Run, TopKSnapshot, finish, staging
-from semconv.artifacts.corpus import ITEMS, SEQUENCES
-from semconv.behaviour.item_to_item import ItemToItem
-from semconv.behaviour.popularity import training_counts
-from semconv.config import EvaluateSettings, PrecacheSettings, RecommendSettings, Settings
-from semconv.errors import ArtifactError, ResourceError
-from semconv.recommend.collaborative import CollaborativeRanker
-from semconv.recommend.ranker import NO_ITEM, Ranker
-
-N_ITEMS, USERS, K = 20, 53, 6
-RECOMMEND = RecommendSettings(beams=8)
+from semconv.artifacts import Corpus, ItemTokens, Run, stamp_of
+from semconv.errors import ResourceError
+from semconv.recommend.ranker import NO_ITEM
 
 
 @pytest.fixture(scope="module", autouse=True)
 def openers_reach_the_workers() -> Iterator[None]:
     """Workers cannot import a test module: what is defined here travels with the work."""
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    cloudpickle.register_pickle_by_value(precache_shop)
     yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    cloudpickle.unregister_pickle_by_value(precache_shop)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that holds a corpus whose users have from one to all but two of the items."""
-    run = Run(str(tmp_path_factory.mktemp("precache")), "tiny")
-    rng = np.random.default_rng(5)
-    items = [{"item_id": f"i{item}", "title": f"Title {item}"} for item in range(N_ITEMS)]
-    users = []
-    for user in range(USERS):
-        bought = rng.permutation(N_ITEMS)[: 1 + user % (N_ITEMS - 2)].tolist()
-        ends = {"train_end": max(len(bought) - 2, 1), "valid_end": max(len(bought) - 1, 1)}
-        users.append({"user_id": f"üser/{user}", "items": bought, "times": None, **ends})
-    with staging(run.artifact("corpus")) as folder:
-        for name, rows, schema in (("items", items, ITEMS), ("sequences", users, SEQUENCES)):
-            (folder / name).mkdir()
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / name / "part-0.parquet")
-        finish(folder, "corpus", settings={}, inputs={}, counts={}, request="asked", seconds=0)
-    return run
+    return make_shop(tmp_path_factory.mktemp("precache"))
 
 
-def open_counter(run: Run, chosen: RecommendSettings) -> Ranker:
-    """A ranker without a neural network, so that nothing but precache itself is looked at."""
-    assert chosen == RECOMMEND
-    corpus = Corpus.open(run.artifact("corpus"))
-    training = corpus.training()
-    return CollaborativeRanker(ItemToItem.fit(training, N_ITEMS), training_counts(training, N_ITEMS))
-
-
-def open_nothing(run: Run, chosen: RecommendSettings) -> Ranker:
-    raise ArtifactError("the model is not there", "Make it")
-
-
-def precache(run: Run, target: Path, opener: object = open_counter, **chosen: object) -> TopKSnapshot:
-    asked = PrecacheSettings.model_validate({"k": K, "shards": 3, "batch_size": 10, **chosen})
-    settings = Settings(precache=asked, recommend=RECOMMEND, evaluate=EvaluateSettings(at=(K,)))
-    with staging(target) as folder:
-        work = Work(settings, run, "asked", StageLine("precache"), {"corpus": Corpus.open(run.artifact("corpus"))})
-        work.folders["topk"] = folder
-        build(work, opener)  # type: ignore[arg-type]  # openers of this test
-        finish(
-            folder,
-            "topk",
-            settings={"precache": asked.model_dump()},
-            inputs=work.inputs,
-            counts=work.counts["topk"],
-            request="asked",
-            seconds=0,
-        )
-    return TopKSnapshot.open(target)
-
-
-@pytest.mark.parametrize("filter_seen", [True, False])
+@pytest.mark.parametrize(("filter_seen", "spare"), [(True, 0), (False, 2)])
 def test_every_user_has_the_rankers_own_list_after_all_they_have_done(
-    run: Run, tmp_path: Path, filter_seen: bool
+    run: Run, tmp_path: Path, filter_seen: bool, spare: int
 ) -> None:
-    snapshot = precache(run, tmp_path / "topk", filter_seen=filter_seen, workers=2)
+    snapshot = precache(run, tmp_path / "topk", filter_seen=filter_seen, spare=spare, workers=2, history=4)
     corpus = Corpus.open(run.artifact("corpus"))
     histories: Sequence[np.ndarray] = list(corpus.sequences)
-    ranking = open_counter(run, RECOMMEND).rank(histories, K, exclude=histories if filter_seen else None)
-    assert snapshot.n_users == snapshot.manifest.counts["users"] == USERS
-    assert sorted(user for batch in snapshot.users() for user in batch["user_id"].to_pylist()) == sorted(
-        corpus.user_ids
-    )
+    kept = K + spare
+    ranking = open_counter(run, RECOMMEND).rank(histories, kept, exclude=histories if filter_seen else None)
+    assert (snapshot.k, snapshot.kept) == (K, kept)
+    assert snapshot.n_users == snapshot.manifest.counts["users"] == snapshot.manifest.counts["computed"] == USERS
+    assert user_ids_of(snapshot) == sorted(corpus.user_ids)
     for user, user_id in enumerate(corpus.user_ids):
         found = snapshot.lookup(user_id)
         assert found is not None
-        kept = ranking.items[user] != NO_ITEM
-        np.testing.assert_array_equal(found[0], ranking.items[user][kept])
-        np.testing.assert_array_equal(found[1], ranking.scores[user][kept])
-        assert len(found[0]) == (min(K, N_ITEMS - len(histories[user])) if filter_seen else K)
+        legal = ranking.items[user] != NO_ITEM
+        np.testing.assert_array_equal(found.items, ranking.items[user][legal])
+        np.testing.assert_array_equal(found.scores, ranking.scores[user][legal])
+        assert len(found.items) == (min(kept, N_ITEMS - len(histories[user])) if filter_seen else kept)
+        np.testing.assert_array_equal(found.history, histories[user][-4:])
+        assert snapshot.stamp(user_id) == stamp_of(histories[user])
+
+
+def test_the_snapshot_says_of_items_what_a_service_needs(run: Run, tmp_path: Path) -> None:
+    blocked = RECOMMEND.model_copy(update={"blocked": ("i3", "i7")})
+    snapshot = precache(run, tmp_path / "topk", recommend=blocked, similar=5, metadata=("title",))
+    corpus, tokens = Corpus.open(run.artifact("corpus")), ItemTokens.open(run.artifact("tokens"))
+    assert snapshot.item(4) == ("i4", "Title 4", None, ())
+    assert [snapshot.codes(item) for item in range(N_ITEMS)] == [tuple(row) for row in tokens.codes.tolist()]
+    bought = np.bincount(corpus.sequences.values, minlength=N_ITEMS)
+    assert snapshot.catalogue["popularity"].to_pylist() == bought.tolist()
+    assert snapshot.blocked.tolist() == [3, 7]
+    for item in range(N_ITEMS):
+        neighbours = set(snapshot.similar(item)[0].tolist())
+        assert len(neighbours) == 5
+        assert not neighbours & {3, 7, item}
+    assert not {3, 7} & {item for batch in snapshot.users() for row in batch["items"].to_pylist() for item in row}
+    assert snapshot.events is None
 
 
 def test_what_is_wrong_with_the_model_is_said_as_it_is_and_nothing_is_published(run: Run, tmp_path: Path) -> None:
@@ -119,3 +81,7 @@ def test_what_is_wrong_with_the_model_is_said_as_it_is_and_nothing_is_published(
 def test_a_pool_that_would_take_every_cpu_is_refused_rather_than_left_to_hang(run: Run, tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"precache\.workers is 4 and the cluster has 4 CPUs"):
         precache(run, tmp_path / "topk", workers=4)
+
+
+def test_a_pool_that_leaves_one_cpu_comes_to_an_end(run: Run, tmp_path: Path) -> None:
+    assert precache(run, tmp_path / "topk", workers=3, batch_size=1).n_users == USERS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -14,10 +16,13 @@ from pipelines.evaluate import RankUsers
 from semconv.artifacts import Corpus, Run, TopKSnapshot
 from semconv.config import Settings
 from semconv.evaluation.rankings import column
-from semconv.recommend.load import open_rankers, open_recommender
+from semconv.recommend.load import open_rankers
 from semconv.recommend.ranker import NO_ITEM
 from serve.args import Args
 from serve.live import Live
+from serve.questions import LiveAnswer, LiveError, LiveQuestion
+
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +30,29 @@ def live(tiny_run: Run, tiny_settings: Settings) -> Iterator[DeploymentHandle]:
     """The live deployment of the tiny run, without HTTP."""
     assert tiny_run.path.exists()
     serve.start(proxy_location=ProxyLocation.Disabled)
-    yield serve.run(Live.bind(Args.of(tiny_settings), open_recommender), name="same_list", route_prefix=None)
+    args = Args.of(tiny_settings)
+    deployment = Live.options(user_config=args.variants.as_json()).bind(args.serve, args.threads, args.cache)
+    yield serve.run(deployment, name="same_list", route_prefix=None)
     serve.shutdown()
 
 
+@pytest.fixture(scope="module")
+def corpus(tiny_run: Run) -> Corpus:
+    return Corpus.open(tiny_run.artifact("corpus"))
+
+
+@pytest.fixture(scope="module")
+def snapshot(tiny_run: Run) -> TopKSnapshot:
+    return TopKSnapshot.open(tiny_run.artifact("topk"))
+
+
+def question(snapshot: TopKSnapshot, history: list[int], wish: str = "") -> LiveQuestion:
+    return LiveQuestion(snapshot.fingerprint, tuple(history), snapshot.k, wish=wish, budget_s=PATIENCE_S)
+
+
 def test_same_list_from_evaluation_precache_and_live_service(
-    live: DeploymentHandle, tiny_run: Run, tiny_settings: Settings
+    live: DeploymentHandle, tiny_run: Run, tiny_settings: Settings, corpus: Corpus, snapshot: TopKSnapshot
 ) -> None:
-    corpus = Corpus.open(tiny_run.artifact("corpus"))
-    snapshot = TopKSnapshot.open(tiny_run.artifact("topk"))
     split = corpus.split("test")
     rows = np.linspace(0, len(split.users) - 1, 7).astype(np.int64)
     settings = tiny_settings.model_copy(
@@ -41,11 +60,42 @@ def test_same_list_from_evaluation_precache_and_live_service(
     )
     evaluated = RankUsers(tiny_run, settings, open_rankers)({"id": rows})[column("converged", "filtered")]
     for row, ranked in zip(rows.tolist(), evaluated, strict=True):
-        answer = live.rank.remote(split.histories[row].tolist()).result()
+        answer = live.rank.remote(question(snapshot, split.histories[row].tolist())).result()
         assert answer.items == ranked[ranked != NO_ITEM].tolist()[: snapshot.k]
     for user in split.users[rows].tolist():
         found = snapshot.lookup(corpus.user_ids[user])
         assert found is not None
-        answer = live.rank.remote(corpus.sequences[user].tolist()).result()
-        assert answer.items == found[0].tolist()
-        np.testing.assert_allclose(answer.scores, found[1], atol=1e-4)
+        history = corpus.sequences[user].tolist()
+        assert found.history.tolist() == history[-len(found.history) :]
+        answer = live.rank.remote(question(snapshot, history)).result()
+        assert answer.items == found.items[: snapshot.k].tolist()
+        np.testing.assert_allclose(answer.scores, found.scores[: snapshot.k], atol=1e-4)
+
+
+def test_reasons_are_given_for_the_same_scores(live: DeploymentHandle, corpus: Corpus, snapshot: TopKSnapshot) -> None:
+    asked = question(snapshot, corpus.sequences[0].tolist())
+    answer = live.rank.remote(asked).result()
+    told = live.reasons.remote(asked, tuple(answer.items[:3])).result()
+    assert [reason["item"] for reason in told] == answer.items[:3]
+    np.testing.assert_allclose([reason["score"] for reason in told], answer.scores[:3], atol=1e-4)
+    assert {one["item"] for one in told[0]["history"]} <= set(asked.history)
+
+
+def test_a_wish_is_answered_once_its_reader_is_open_and_changes_nothing_for_others(
+    live: DeploymentHandle, corpus: Corpus, snapshot: TopKSnapshot
+) -> None:
+    history = corpus.sequences[0].tolist()
+    before: LiveAnswer = live.rank.remote(question(snapshot, history)).result()
+    wished = question(snapshot, history, corpus.items["title"][0].as_py())
+    until = time.monotonic() + PATIENCE_S
+    with pytest.raises(LiveError, match="is being opened"):
+        live.rank.remote(wished).result()
+    steered: LiveAnswer | None = None
+    while steered is None:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+        with suppress(LiveError):
+            steered = live.rank.remote(wished).result()
+    assert steered.items != before.items
+    again: LiveAnswer = live.rank.remote(question(snapshot, history)).result()
+    assert again.items == before.items

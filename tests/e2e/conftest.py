@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from semconv.artifacts import Corpus, Run, TopKSnapshot
 from tests.conftest import REPOSITORY
+from tests.e2e.served import Service, served
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,3 +35,22 @@ def command() -> Command:
 def tiny() -> list[str]:
     """Arguments that name the smallest real shop."""
     return ["--config", str(REPOSITORY / "tests" / "tiny.yaml")]
+
+
+@pytest.fixture(scope="session")
+def service(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service of the tiny shop behind HAProxy, for all tests that leave it serving what it served."""
+    with served(tiny_run, tmp_path_factory.mktemp("service") / "state") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def corpus(tiny_run: Run) -> Corpus:
+    """What the tiny shop's snapshot was made from."""
+    return Corpus.open(tiny_run.artifact("corpus"))
+
+
+@pytest.fixture(scope="session")
+def snapshot(tiny_run: Run) -> TopKSnapshot:
+    """What the service serves."""
+    return TopKSnapshot.open(tiny_run.artifact("topk"))

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from semconv.artifacts import Corpus, Run
-from semconv.config import Settings
-from serve.start import service
+from semconv.artifacts import Corpus
 from tests.conftest import tool
+from tests.e2e.served import Service
 
 
 @pytest.fixture(scope="module")
-def cached(tiny_run: Run, tiny_settings: Settings) -> Iterator[str]:
+def cached(service: Service, corpus: Corpus) -> str:
     """Address of one known user's recommendations."""
-    changed = tiny_settings.serve.model_copy(update={"port": 0})
-    with service(tiny_settings.model_copy(update={"serve": changed})) as url:
-        address = f"{url}/v1/users/{Corpus.open(tiny_run.artifact('corpus')).user_ids[0]}/recommendations"
-        assert httpx.get(address, timeout=120).json()["source"] == "cache"
-        yield address
+    address = f"{service.url}/v1/users/{corpus.user_ids[0]}/recommendations"
+    assert httpx.get(address, timeout=120).json()["source"] == "cache"
+    return address
 
 
 def printed(*arguments: str) -> str:

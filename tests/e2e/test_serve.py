@@ -1,82 +1,32 @@
-"""The service over artifacts made by the real pipelines: who is answered from where, and what if something breaks."""
+"""The service over artifacts made by the real pipelines: who is answered from where, and what a write changes."""
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 import pytest
-from ray import cloudpickle, serve
 
 from semconv.artifacts import Corpus, Run, TopKSnapshot
-from semconv.artifacts.ragged import Int32
-from semconv.config import RecommendSettings, Settings
-from semconv.recommend.load import open_recommender
-from semconv.recommend.ranker import Ranker, Ranking
-from serve.app import application
-from serve.args import Args
-from serve.ask import Questions, ask, show
-from serve.start import free_port, service
+from semconv.errors import ResourceError
+from serve.demo import require_sources
+from tests.conftest import REPOSITORY
+from tests.e2e.served import Service, arguments_of
 
-REPOSITORY = Path(__file__).parents[2]
-
-
-class Failing:
-    """A real ranker that fails on every history longer than one item: the one it is warmed up with goes through."""
-
-    def __init__(self, ranker: Ranker) -> None:
-        self.name = ranker.name
-        self._ranker = ranker
-
-    def rank(self, histories: Sequence[Int32], k: int, *, exclude: Sequence[Int32] | None = None) -> Ranking:
-        if any(len(history) > 1 for history in histories):
-            raise RuntimeError("the model broke")
-        return self._ranker.rank(histories, k, exclude=exclude)
-
-
-def open_failing(run: Run, chosen: RecommendSettings) -> Ranker:
-    return Failing(open_recommender(run, chosen))
-
-
-def with_serve(settings: Settings, **changed: Any) -> Settings:
-    """These settings with a longer deadline, as a busy test machine needs, and other changes to the service."""
-    return settings.model_copy(
-        update={"serve": settings.serve.model_copy(update={"port": 0, "live_deadline_s": 60.0, **changed})}
-    )
+REPLICAS = 2
+JSON = {"content-type": "application/json"}
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def corpus(tiny_run: Run) -> Corpus:
-    return Corpus.open(tiny_run.artifact("corpus"))
-
-
-@pytest.fixture(scope="module")
-def snapshot(tiny_run: Run) -> TopKSnapshot:
-    return TopKSnapshot.open(tiny_run.artifact("topk"))
-
-
-@pytest.fixture(scope="module")
-def url(tiny_run: Run, tiny_settings: Settings) -> Iterator[str]:
-    """The service, and beside it under /broken the same one with a model that fails."""
-    settings = with_serve(tiny_settings)
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with service(settings) as url:
-        serve.run(application(Args.of(settings), open_failing), name="broken", route_prefix="/broken")
-        yield url
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-
-
-@pytest.fixture(scope="module")
-def http(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=120) as client:
+def http(service: Service) -> Iterator[httpx.Client]:
+    with service.client() as client:
         yield client
 
 
@@ -92,6 +42,16 @@ def item_ids(answer: dict[str, Any]) -> list[str]:
     return [item["item_id"] for item in answer["items"]]
 
 
+def at_every_replica(service: Service, holds: Callable[[httpx.Client], bool]) -> None:
+    """Wait until it holds on a connection to each ingress replica: HAProxy sends each connection where it likes."""
+    until, seen = time.monotonic() + PATIENCE_S, set[str]()
+    while len(seen) < REPLICAS:
+        assert time.monotonic() < until, f"it holds at {len(seen)} replicas"
+        with service.client() as client:
+            if holds(client):
+                seen.add(client.get("/v1/status").json()["replica"])
+
+
 def test_every_known_user_is_answered_with_their_own_list_from_the_cache(
     http: httpx.Client, corpus: Corpus, snapshot: TopKSnapshot
 ) -> None:
@@ -100,25 +60,20 @@ def test_every_known_user_is_answered_with_their_own_list_from_the_cache(
         found = snapshot.lookup(user_id)
         assert found is not None
         assert answer["source"] == "cache"
-        assert item_ids(answer) == [corpus.item_ids[item] for item in found[0]]
-        assert [item["title"] for item in answer["items"]] == [
-            corpus.items["title"][int(item)].as_py() for item in found[0]
-        ]
+        assert item_ids(answer) == [corpus.item_ids[item] for item in found.items]
+        titles = [corpus.items["title"][int(item)].as_py() for item in found.items]
+        assert [item["title"] for item in answer["items"]] == titles
 
 
-def test_cache_live_and_the_ranker_itself_give_one_list_for_one_history(
-    http: httpx.Client, corpus: Corpus, snapshot: TopKSnapshot, tiny_run: Run, tiny_settings: Settings
+def test_cache_and_live_model_give_one_list_for_one_history(
+    http: httpx.Client, corpus: Corpus, snapshot: TopKSnapshot
 ) -> None:
-    ranker = open_recommender(tiny_run, tiny_settings.recommend)
     for user in (0, 1, corpus.n_users // 2, corpus.n_users - 1):
-        history = corpus.sequences[user]
-        ranking = ranker.rank([history], snapshot.k, exclude=[history])
-        expected = [corpus.item_ids[item] for item in ranking.items[0] if item >= 0]
         cached = http.get(user_path(corpus.user_ids[user]), params={"k": snapshot.k}).json()
         question = {"history": history_of(corpus, user), "k": snapshot.k}
         live = http.post("/v1/recommendations", json=question).json()
         assert (cached["source"], live["source"]) == ("cache", "live")
-        assert item_ids(cached) == item_ids(live) == expected
+        assert item_ids(cached) == item_ids(live)
         scores = [[item["score"] for item in answer["items"]] for answer in (cached, live)]
         np.testing.assert_allclose(scores[0], scores[1], atol=1e-4)
         assert cached["versions"] == live["versions"]
@@ -133,115 +88,111 @@ def test_a_history_with_unknown_items_is_answered_without_them(http: httpx.Clien
     assert not set(item_ids(plain)) & set(history)
 
 
-def test_an_unknown_user_and_malformed_requests_are_problem_documents(http: httpx.Client, corpus: Corpus) -> None:
+def test_an_accepted_event_counts_at_every_replica_and_its_new_list_is_cached_again(
+    service: Service, http: httpx.Client, corpus: Corpus
+) -> None:
+    user_id = corpus.user_ids[7]
+    first = item_ids(http.get(user_path(user_id)).json())[0]
+    event = {"user_id": user_id, "item_id": first}
+    answered = [http.post("/v1/events", json=event, headers={"idempotency-key": "once"}) for _ in range(2)]
+    assert [response.status_code for response in answered] == [201, 201]
+    assert [response.json()["repeated"] for response in answered] == [False, True]
+    fresh = http.get(user_path(user_id)).json()
+    assert fresh["source"] == "live"
+    assert first not in item_ids(fresh)
+
+    def cached(client: httpx.Client) -> bool:
+        known = client.get(f"/v1/users/{user_id}").json()
+        again = client.get(user_path(user_id)).json()
+        assert (known["new_events"], item_ids(again)) == (1, item_ids(fresh))
+        return bool(again["source"] == "cache")
+
+    at_every_replica(service, cached)
+
+
+def test_an_item_out_of_stock_and_an_erased_user_are_gone_at_every_replica(
+    service: Service, http: httpx.Client, corpus: Corpus
+) -> None:
+    user_id, erased = corpus.user_ids[8], corpus.user_ids[9]
+    first = item_ids(http.get(user_path(user_id)).json())[0]
+    assert http.put(f"/v1/items/{first}", json={"available": False}).json()["recommendable"] is False
+    assert http.delete(f"/v1/users/{erased}").status_code == 200
+
+    def gone(client: httpx.Client) -> bool:
+        assert first not in item_ids(client.get(user_path(user_id)).json())
+        return client.get(user_path(erased)).status_code == 404
+
+    at_every_replica(service, gone)
+    assert http.put(f"/v1/items/{first}", json={"available": True}).json()["recommendable"] is True
+    assert item_ids(http.get(user_path(user_id)).json())[0] == first
+
+
+def test_what_cannot_be_answered_is_a_problem_document_through_the_proxy_too(
+    http: httpx.Client, corpus: Corpus
+) -> None:
     known = user_path(corpus.user_ids[0])
     responses = {
-        404: [http.get(user_path("nobody at all")), http.get("/v1/users"), http.get("/broken/nowhere")],
-        405: [http.delete(known), http.get("/v1/recommendations")],
-        400: [http.post("/v1/recommendations", content="{"), http.get(known, params={"limit": 3})],
-        413: [http.post("/v1/recommendations", content=b" " * 2_000_000)],
-        422: [
-            http.get(known, params={"k": 10**6}),
-            http.post("/v1/recommendations", json={"history": "i1"}),
-            http.post("/v1/recommendations", json={"history": ["i1"] * 1001}),
-        ],
+        400: http.post("/v1/recommendations", content="{", headers=JSON),
+        404: http.get(user_path("nobody at all")),
+        405: http.delete(known),
+        413: http.post("/v1/recommendations", content=b" " * 2_000_000, headers=JSON),
+        422: http.get(known, params={"k": 10**6}),
     }
-    for status, answers in responses.items():
-        for response in answers:
-            assert (response.status_code, response.json()["status"]) == (status, status)
-            assert response.headers["content-type"] == "application/problem+json"
+    for status, response in responses.items():
+        assert (response.status_code, response.json()["status"]) == (status, status)
+        assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_when_the_live_model_fails_popular_items_answer_and_the_cache_still_does(
-    http: httpx.Client, corpus: Corpus, snapshot: TopKSnapshot
-) -> None:
-    history = history_of(corpus, 0)
-    response = http.post("/broken/v1/recommendations", json={"history": history, "k": 5})
-    assert response.status_code == 200
-    answer = response.json()
-    popular = [corpus.item_ids[item] for item in snapshot.popular[0]]
-    assert (answer["source"], answer["versions"]["model"]) == ("fallback", None)
-    assert item_ids(answer) == [item for item in popular if item not in history][:5]
-    assert http.get("/broken" + user_path(corpus.user_ids[0])).json()["source"] == "cache"
-
-
-def test_the_service_says_what_it_serves_and_listens_on_loopback_only(
-    http: httpx.Client, url: str, snapshot: TopKSnapshot
-) -> None:
+def test_the_service_says_what_it_serves_and_how(http: httpx.Client, snapshot: TopKSnapshot) -> None:
     assert http.get("/healthz").status_code == http.get("/readyz").status_code == 200
     status = http.get("/v1/status").json()
     assert status["versions"] == {"snapshot": snapshot.fingerprint, **snapshot.manifest.lineage}
     assert (status["users"], status["items"]) == (snapshot.n_users, snapshot.n_items)
-    assert status["live"] == {"up": True, "model": snapshot.manifest.lineage["model"]}
+    assert status["live"]["model"] == {snapshot.fingerprint: snapshot.manifest.lineage["model"]}
+    assert (status["ingress"], status["live"]["up"]) == ("haproxy", True)
     assert http.get("/openapi.json").json()["openapi"].startswith("3.")
     assert "/v1/recommendations" in http.get("/docs").text
-    port = httpx.URL(url).port
-    listening = {c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port}
-    assert listening == {"127.0.0.1"}
+    assert len(http.get("/healthz").headers.get_list("x-request-id")) == 1
 
 
-def test_asking_shows_both_answers_with_titles(url: str, tiny_settings: Settings, corpus: Corpus) -> None:
-    questions = Questions.of(tiny_settings)
-    cached, live = ask(url, questions)
-    assert (cached["source"], live["source"]) == ("cache", "live")
-    shown = show(questions, cached, live)
-    for item in (*cached["items"], *live["items"]):
-        assert (item["title"] or item["item_id"]) in shown
+def test_asking_finds_the_service_and_shows_both_answers(service: Service) -> None:
+    done = service.command("serve.ask")
+    assert done.returncode == 0, done.stderr
+    assert "source cache" in done.stdout
+    assert "source live" in done.stdout
 
 
-def command(module: str, settings: Settings, *more: str) -> list[str]:
-    chosen = ["--config", str(REPOSITORY / "tests" / "tiny.yaml"), "--run.root", settings.run.root]
-    return [sys.executable, "-m", module, *chosen, "--serve.live_deadline_s", "60", *more]
-
-
-def finished(module: str, settings: Settings, *more: str) -> subprocess.CompletedProcess[str]:
-    arguments = command(module, settings, *more)
-    return subprocess.run(arguments, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
-
-
-def test_the_command_serves_until_it_is_told_to_stop_and_leaves_no_process(
-    tiny_run: Run, tiny_settings: Settings
-) -> None:
-    arguments = command("serve.run", tiny_settings, "--serve.port", str(free_port("127.0.0.1", 0)))
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(arguments, cwd=REPOSITORY, text=True, **pipes) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(6)]
-        started = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    assert "Traceback" not in errors
-    assert str(tiny_run.path) in lines[0]
-    assert sum(line.strip().startswith("curl ") for line in lines) == 2
-    assert started
-    _, left = psutil.wait_procs(started, timeout=30)
-    assert not left
-
-
-def test_the_demo_ends_well_only_when_each_answer_came_from_where_it_should(
-    tiny_run: Run, tiny_settings: Settings
-) -> None:
-    done = finished("serve.demo", tiny_settings, "--serve.port", "0")
+def test_the_demo_ends_well_behind_the_default_proxy_too(tiny_run: Run) -> None:
+    own = ["--serve.port", "0", "--no-serve.haproxy", "--serve.state", tiny_run.path.parent / "demo"]
+    done = finished("serve.demo", *arguments_of(tiny_run, *own))
     assert done.returncode == 0, done.stderr
     assert "source cache" in done.stdout
     assert "source live" in done.stdout
     assert str(tiny_run.artifact("report") / "index.html") in done.stdout
-    late = finished("serve.demo", tiny_settings, "--serve.port", "0", "--serve.live_deadline_s", "1e-6")
-    assert late.returncode == 2
-    assert "from fallback, not from live" in late.stderr
 
 
-def test_missing_artifacts_and_a_taken_port_are_one_clear_message(tiny_run: Run, tiny_settings: Settings) -> None:
-    def complaint(*more: str) -> str:
-        done = finished("serve.run", tiny_settings, *more)
+def test_a_demo_answered_from_elsewhere_than_it_should_be_fails() -> None:
+    require_sources({"source": "cache"}, {"source": "live"})
+    with pytest.raises(ResourceError, match="from fallback, not from live"):
+        require_sources({"source": "cache"}, {"source": "fallback"})
+
+
+def finished(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_what_keeps_the_service_from_starting_is_one_clear_message(tiny_run: Run) -> None:
+    def complaint(*more: object) -> str:
+        done = finished("serve.run", *arguments_of(tiny_run, *more))
         assert done.returncode == 2
         assert done.stdout == ""
         return done.stderr.strip().splitlines()[-1]
 
-    assert "topk does not exist. Run the stage that makes it." in complaint("--run.name", "absent")
+    assert "Run the stage that makes it." in complaint("--run.name", "absent")
+    assert "serve.keys is not set" in complaint("--serve.host", "0.0.0.0")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"127.0.0.1:{port} is in use" in complaint("--serve.port", str(port))
+        assert f"127.0.0.1:{port} is in use" in complaint("--serve.port", port)

@@ -1,0 +1,180 @@
+"""Ranking in units that are done or not, so that a job killed at any time goes on where it was.
+
+    units/00000.parquet ..     one row: unit int64, users list<int32>, histories list<list<int32>> (oldest item first)
+    tries/0000/scored/         one row a unit: unit int64, users list<int32>, items list<int32>, scores list<float32>
+    tries/0000/done/           Ray Data's checkpoint of that try: ids of the units whose answers are whole
+
+A unit is one row in one file, and so its answers come whole or not at all. A try reads the units that no earlier one
+has done. Ray Data could leave the others out itself, with an actor that takes a CPU and a gigabyte from those that rank
+and waits for ever where there is none to spare; a checkpoint of its own for every try needs no such actor.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.checkpoint import CheckpointConfig
+
+from pipelines.cluster import POLL_S
+from semconv.artifacts import staging
+from semconv.artifacts.ragged import Int32, Int64, Ragged
+from semconv.errors import ArtifactError
+from semconv.recommend.ranker import Ranking
+
+Progress = Callable[[int, int], None]
+"""Told how many units are done, and of how many."""
+UNITS = 1000
+"""Units of a job, about: so much of its work, at most, is lost by each actor when it is killed."""
+UNIT = pa.schema([("unit", pa.int64()), ("users", pa.list_(pa.int32())), ("histories", pa.list_(pa.list_(pa.int32())))])
+SCORED = pa.schema(
+    [
+        ("unit", pa.int64()),
+        ("users", pa.list_(pa.int32())),
+        ("items", pa.list_(pa.int32())),
+        ("scores", pa.list_(pa.float32())),
+    ]
+)
+PENDING = ".pending.parquet"
+"""How Ray Data's records end that say nothing yet: the answers may be there in part."""
+
+
+class Unit(NamedTuple):
+    """Users who are ranked together: their indices, int32 (B), and all that they did."""
+
+    number: int
+    users: Int32
+    histories: Ragged
+
+    @classmethod
+    def of(cls, row: pa.Table) -> Unit:
+        """From a table of one row, schema `UNIT`."""
+        users, histories = (row[name].combine_chunks() for name in ("users", "histories"))
+        lists = histories.flatten()
+        offsets = lists.offsets.to_numpy().astype(np.int64)
+        values = lists.values.to_numpy()
+        return cls(row["unit"][0].as_py(), users.flatten().to_numpy(), Ragged(offsets, values))
+
+    def answered(self, ranking: Ranking) -> pa.Table:
+        """The row that holds the unit's answers, schema `SCORED`."""
+        columns = ([self.number], [self.users], [ranking.items.ravel()], [ranking.scores.ravel()])
+        return pa.table([pa.array(column, field.type) for column, field in zip(columns, SCORED, strict=True)], SCORED)
+
+
+class Job:
+    """The units of one job in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` need not be there; it must be reachable from every node."""
+        self._folder = folder.absolute()
+
+    def divide(self, users: Int64, histories: Ragged, batch_size: int) -> None:
+        """Lay out the units of these ``users``, indices into ``histories``, unless an earlier try has done so.
+
+        A unit is a batch, or as many as make `UNITS` units: the same ones at every try, whatever the batch size is now.
+        """
+        units = self._folder / "units"
+        if units.exists():
+            return
+        size = batch_size * max(1, -(-len(users) // (UNITS * batch_size)))
+        with staging(units) as staged:
+            for number, start in enumerate(range(0, len(users), size)):
+                part = users[start : start + size]
+                lists = histories.take(part)
+                values = pa.ListArray.from_arrays(pa.array(lists.offsets, pa.int32()), pa.array(lists.values))
+                own = pa.ListArray.from_arrays(pa.array([0, len(part)], pa.int32()), values)
+                row = [pa.array([number]), pa.array([part], pa.list_(pa.int32())), own]
+                pq.write_table(pa.table(row, UNIT), staged / f"{number:05d}.parquet")
+
+    def rank(self, actor: type, kwargs: Mapping[str, Any], workers: int, report: Progress) -> None:
+        """Have the units that are left ranked by ``workers`` actors, each made with ``kwargs``.
+
+        An actor is called with one unit, schema `UNIT`, and returns its row of `SCORED`.
+        """
+        left = self.left()
+        if not left:
+            return
+        attempt = self._folder / "tries" / f"{len(list(self._folder.glob('tries/*'))):04d}"
+        with _checkpointed(attempt / "done"), self._watched(report):
+            ray.data.read_parquet([str(file) for file in left]).map_batches(
+                actor,
+                batch_size=1,
+                batch_format="pyarrow",
+                fn_constructor_kwargs=dict(kwargs),
+                compute=ActorPoolStrategy(size=workers),
+                num_cpus=1,
+            ).write_parquet(
+                str(attempt / "scored"),
+                # The one CPU that actors leave free may be held by a read that waits for its rows to be taken up.
+                ray_remote_args={"num_cpus": 0},
+                concurrency=workers,
+            )
+        lost = self.left()
+        if lost:
+            raise RuntimeError(f"{len(lost)} units were sent to be ranked and did not come back, such as {lost[0]}")
+
+    def left(self) -> list[Path]:
+        """The files of the units that no try has done."""
+        done = {unit for record in self._records() for unit in pq.read_table(record)["unit"].to_pylist()}
+        return [file for file in sorted(self._folder.glob("units/*.parquet")) if int(file.stem) not in done]
+
+    def answers(self) -> Iterator[tuple[Int32, Ranking]]:
+        """Users and their rankings, a unit at a time, each unit once; raises `ArtifactError` for damaged files."""
+        seen: set[int] = set()
+        for record in self._records():
+            file = record.parent.parent / "scored" / f"{record.stem}-0.parquet"
+            try:
+                table = pq.read_table(file, schema=SCORED)
+            except (OSError, pa.ArrowException) as error:
+                raise ArtifactError(
+                    f"{file} cannot be read: {error}", "Rank everybody afresh with --run.force true"
+                ) from None
+            for unit, users, items, scores in zip(*(table[name] for name in SCORED.names), strict=True):
+                if unit.as_py() in seen:
+                    continue  # a process that outlived a killed try finished what the next one took up
+                seen.add(unit.as_py())
+                rows = users.values.to_numpy()
+                items_BK, scores_BK = (found.values.to_numpy().reshape(len(rows), -1) for found in (items, scores))
+                yield rows, Ranking(items_BK, scores_BK)
+
+    def _records(self) -> list[Path]:
+        """Ray Data's records of finished units."""
+        return sorted(file for file in self._folder.glob("tries/*/done/*.parquet") if not file.name.endswith(PENDING))
+
+    @contextmanager
+    def _watched(self, report: Progress) -> Iterator[None]:
+        """Tell ``report`` of finished units for the time of the block."""
+        total, over = len(list(self._folder.glob("units/*.parquet"))), threading.Event()
+
+        def watch() -> None:
+            while not over.wait(POLL_S):
+                report(len(self._records()), total)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+@contextmanager
+def _checkpointed(folder: Path) -> Iterator[None]:
+    """Datasets made in this block keep their checkpoint in ``folder``, and every row is a block of its own."""
+    context = DataContext.get_current()
+    before = context.checkpoint_config, context.target_max_block_size
+    context.checkpoint_config = CheckpointConfig("unit", str(folder), delete_checkpoint_on_success=False)
+    context.target_max_block_size = 1
+    try:
+        yield
+    finally:
+        context.checkpoint_config, context.target_max_block_size = before

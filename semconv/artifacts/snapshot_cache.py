@@ -1,0 +1,106 @@
+"""Node-local copies of snapshots: each verified, made once, and shared by the processes of a node.
+
+A service maps its own copy, so that nobody can shorten a file under it, and comes up again from that copy while the
+store, or the folder that the copy was made of, is damaged or out of reach.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from semconv.artifacts.manifest import MANIFEST_NAME, Manifest
+from semconv.artifacts.publish import require_space, staging
+from semconv.artifacts.store_files import StoreFiles
+from semconv.artifacts.topk import TopKSnapshot
+from semconv.errors import ArtifactError
+
+KEPT = 3
+"""Copies that stay however long nobody asked for them."""
+UNUSED_S = 86_400.0
+"""Seconds since a copy was last asked for after which it may go."""
+VERSION = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}-[0-9a-f]{8}")
+"""The name of a version in a store: its time in UTC, to the microsecond, its content, and chance."""
+COPY = re.compile(rf"{VERSION.pattern}|copy-[0-9a-f]{{32}}")
+"""Names of copies; whatever else lies in the folder is somebody else's."""
+
+
+def copy_of(folder: Path, cache: Path) -> Path:
+    """A verified copy in ``cache`` of the snapshot in ``folder``; one that is there is found by the manifest alone."""
+    files = StoreFiles.open(str(folder))
+    content = files.read(MANIFEST_NAME)
+    if content is None:
+        raise ArtifactError(f"{folder} is not a finished artifact: it has no manifest", "Run the stage that makes it")
+    name = f"copy-{hashlib.sha256(content).hexdigest()[:32]}"
+    return kept_copy(cache / name, lambda made: copy_whole(files, "", content, made))
+
+
+def kept_copy(target: Path, make: Callable[[Path], None]) -> Path:
+    """``target``, if it is there and whole; else what ``make`` writes into the folder that it is given.
+
+    One process makes it while the others wait. Other copies beside it go when nobody has asked for them for long.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target):
+        if not _is_whole(target):
+            with staging(target) as folder:
+                make(folder)
+        os.utime(target)
+    _forget_unused(target.parent)
+    return target
+
+
+def copy_whole(files: StoreFiles, prefix: str, manifest: bytes, folder: Path) -> None:
+    """Copy what a manifest names from ``prefix`` in ``files`` to ``folder``; refuses files that differ from it."""
+    described = Manifest.parse(manifest, f"{files.shown}/{prefix}{MANIFEST_NAME}").files
+    require_space(folder, sum(file["bytes"] for file in described.values()))
+    for name, file in described.items():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ArtifactError(
+                f"The manifest of {files.shown}/{prefix} names {name}, outside of it", "Trust nothing in it"
+            )
+        require_same(f"{files.shown}/{prefix}{name}", files.get(prefix + name, folder / name), file)
+    (folder / MANIFEST_NAME).write_bytes(manifest)
+
+
+def require_same(where: str, digest: str, described: Mapping[str, Any]) -> None:
+    """Raise `ArtifactError`, naming the file, unless its digest is the manifest's."""
+    if digest != described["sha256"]:
+        raise ArtifactError(f"{where} is not what was published", "Publish the snapshot anew, or use another version")
+
+
+def _is_whole(target: Path) -> bool:
+    try:
+        TopKSnapshot.open(target).verify()
+    except ArtifactError:
+        return False
+    return True
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Keep other processes and threads from the same block; the lock goes with the process, however it ends."""
+    with _lock_of(target).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _lock_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
+
+
+def _forget_unused(cache: Path) -> None:
+    copies = [path for path in cache.iterdir() if COPY.fullmatch(path.name)]
+    by_use = sorted(((path.stat().st_mtime, path) for path in copies), reverse=True)
+    for used, path in by_use[KEPT:]:
+        if used < time.time() - UNUSED_S:
+            shutil.rmtree(path, ignore_errors=True)
+            _lock_of(path).unlink(missing_ok=True)

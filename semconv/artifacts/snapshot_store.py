@@ -1,0 +1,217 @@
+"""The snapshot store: published versions on a local disk or an object store, and one of them current.
+
+    versions/VERSION/...     the files of a snapshot; without manifest.json, written last, it is not published
+    CURRENT                  the version that is served
+    reading/VERSION.TOKEN    somebody publishes, fetches or points to this version: it is not to be removed
+
+A version's name begins with its time, so that names sort by age, and no two publications share one. Whoever removes a
+version first takes its manifest away and only then looks for readers; whoever reads first says so and only then looks
+for the manifest: one of the two always sees the other, with no lock that an object store would have to offer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from semconv.artifacts.manifest import MANIFEST_NAME, Manifest
+from semconv.artifacts.publish import staging
+from semconv.artifacts.snapshot_cache import VERSION, copy_of, copy_whole, kept_copy, require_same
+from semconv.artifacts.store_files import StoreFiles
+from semconv.artifacts.topk import TopKSnapshot
+from semconv.artifacts.topk_export import export_parquet
+from semconv.errors import ArtifactError, SemconvError
+
+READING, CURRENT = "reading", "CURRENT"
+TIME = "%Y%m%dT%H%M%S%f"
+ABANDONED_S = 86_400.0
+"""Seconds after which whoever says that a version is being read is taken for dead."""
+
+
+class SnapshotStore:
+    """Publishes, lists, checks, removes and fetches versions; any number of processes on any number of nodes may.
+
+    Every method raises `ArtifactError` when the store is out of reach.
+    """
+
+    def __init__(self, files: StoreFiles) -> None:
+        self._files = files
+
+    @classmethod
+    def open(cls, where: str) -> SnapshotStore:
+        """The store in a local folder or at a URI that pyarrow opens; one that is not there yet has no versions.
+
+        Keys of an object store come from the environment; `SettingError` for a URI that carries some.
+        """
+        return cls(StoreFiles.open(where))
+
+    def publish(self, snapshot: TopKSnapshot, keep: int = 3) -> str:
+        """Copy a snapshot in under a version of its own, make that current, and `prune`; returns the version.
+
+        Raises `ArtifactError` when the snapshot is not what its manifest says, `ResourceError` when the disk is full;
+        then, as when the process is killed, what was current stays so, and nothing half done can be fetched.
+        """
+        described = snapshot.manifest.files
+        self._files.require_space(sum(file["bytes"] for file in described.values()))
+        version = self._next(snapshot.fingerprint)
+        with self._reading(version):
+            try:
+                for name, file in described.items():
+                    source = snapshot.path / name
+                    require_same(str(source), self._files.put(source, _folder(version) + name), file)
+                manifest = (snapshot.path / MANIFEST_NAME).read_bytes()
+                self._files.write(_folder(version) + MANIFEST_NAME, manifest)
+            except BaseException:
+                with contextlib.suppress(SemconvError):
+                    self._files.delete_folder(_folder(version))
+                raise
+            self._files.write(CURRENT, version.encode())
+        self.prune(keep)
+        return version
+
+    def versions(self) -> list[str]:
+        """Published versions, oldest first."""
+        return [name for name in self._names() if self._files.read(_folder(name) + MANIFEST_NAME) is not None]
+
+    def current(self) -> str | None:
+        """The version that is served; None before the first publication."""
+        content = self._files.read(CURRENT)
+        return None if content is None else content.decode().strip()
+
+    def chosen(self, version: str | None) -> str:
+        """This version, or the current one where none is named; raises `ArtifactError` where there is none."""
+        found = version or self.current()
+        if found is None:
+            raise ArtifactError(f"The store {self._files.shown} holds no snapshot", "Publish one")
+        return found
+
+    def point(self, version: str) -> None:
+        """Make a published version the current one; to an earlier one, this is roll-back."""
+        with self._reading(version):
+            self.manifest(version)
+            self._files.write(CURRENT, version.encode())
+
+    def manifest(self, version: str) -> Manifest:
+        """What a published version is."""
+        return Manifest.parse(self._published(version), f"{self._files.shown}/{_folder(version)}{MANIFEST_NAME}")
+
+    def verify(self, version: str) -> None:
+        """Read every file of a version; raises `ArtifactError` naming the first that is not what was published."""
+        with self._reading(version):
+            for name, file in self.manifest(version).files.items():
+                digest = self._files.get(_folder(version) + name, None)
+                require_same(f"{self._files.shown}/{_folder(version)}{name}", digest, file)
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove all versions but the newest ``keep``, the current one and those that are being read.
+
+        What a killed publication left goes as well. Returns what was removed.
+        """
+        spared = {*self.versions()[-keep:], self.current(), *self._readers()}
+        return [version for version in self._names() if version not in spared and self._remove(version)]
+
+    def fetch(self, version: str, cache: Path) -> Path:
+        """A verified copy of a version in the node-local folder ``cache``, which the processes of a node share.
+
+        A whole copy that is there is used, and the store is not asked; a damaged one is replaced.
+        """
+        _require_name(version)
+
+        def copy(folder: Path) -> None:
+            with self._reading(version):
+                copy_whole(self._files, _folder(version), self._published(version), folder)
+
+        return kept_copy(cache / version, copy)
+
+    def export(self, version: str, folder: Path) -> None:
+        """Write a version as Parquet files, see `export_parquet`; replaces what stands at ``folder``."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=".export-") as cache, staging(folder) as out:
+            export_parquet(TopKSnapshot.open(self.fetch(version, Path(cache))), out)
+
+    def _names(self) -> list[str]:
+        """All versions, published or not, oldest first."""
+        return [name for name in self._files.folders("versions") if VERSION.fullmatch(name)]
+
+    def _next(self, fingerprint: str) -> str:
+        """A new version, later than all others even where the clock was set back."""
+        now = datetime.now(UTC)
+        for newest in self._names()[-1:]:
+            published = datetime.strptime(newest.partition("-")[0], TIME).replace(tzinfo=UTC)
+            now = max(now, published + timedelta.resolution)
+        return f"{now.strftime(TIME)}-{fingerprint[:8]}-{secrets.token_hex(4)}"
+
+    def _published(self, version: str) -> bytes:
+        """The manifest of a version as it is stored."""
+        _require_name(version)
+        content = self._files.read(_folder(version) + MANIFEST_NAME)
+        if content is None:
+            raise ArtifactError(
+                f"The store {self._files.shown} has no version {version}",
+                "Choose one that `python -m pipelines.snapshots list` shows",
+            )
+        return content
+
+    @contextmanager
+    def _reading(self, version: str) -> Iterator[None]:
+        """Keep the version from being removed; a store that one may only read is read unprotected."""
+        mark = f"{READING}/{version}.{secrets.token_hex(8)}"
+        with contextlib.suppress(ArtifactError):
+            self._files.write(mark, b"")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(SemconvError):
+                self._files.delete(mark)
+
+    def _readers(self) -> set[str]:
+        """The versions that are being read, published or pointed to."""
+        ages = self._files.ages(READING, time.time())
+        for mark in [mark for mark, age in ages.items() if age > ABANDONED_S]:
+            self._files.delete(f"{READING}/{mark}")
+            del ages[mark]
+        return {mark.partition(".")[0] for mark in ages}
+
+    def _remove(self, version: str) -> bool:
+        """Remove a version, unless somebody has begun to read it or it became current; whether it went."""
+        name = _folder(version) + MANIFEST_NAME
+        manifest = self._files.read(name)
+        if manifest is not None:
+            self._files.delete(name)
+        if version in self._readers() or version == self.current():
+            if manifest is not None:
+                self._files.write(name, manifest)
+            return False
+        self._files.delete_folder(_folder(version))
+        return True
+
+
+def located(where: str, cache: Path, *, own: bool = False) -> Path:
+    """The folder of a snapshot by what a setting calls it: a folder, ``STORE#VERSION``, or a store (its current one).
+
+    Versions of a store are fetched to ``cache``. A folder is taken as it is, or, for a caller that wants its ``own``,
+    copied to ``cache`` as well.
+    """
+    if "://" not in where and ("#" not in where or Path(where).exists()):
+        if not (Path(where) / CURRENT).is_file():
+            return copy_of(Path(where), cache) if own else Path(where)
+        place, version = where, ""
+    else:
+        place, _, version = where.partition("#") if "://" in where else where.rpartition("#")
+    store = SnapshotStore.open(place)
+    return store.fetch(store.chosen(version or None), cache)
+
+
+def _folder(version: str) -> str:
+    return f"versions/{version}/"
+
+
+def _require_name(version: str) -> None:
+    if not VERSION.fullmatch(version):
+        raise ArtifactError(f"'{version}' is no version", "Give one as `python -m pipelines.snapshots list` shows it")

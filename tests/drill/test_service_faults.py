@@ -1,0 +1,160 @@
+"""Processes of the service killed or stopped while it is asked without a pause: who notices, and for how long."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from semconv.artifacts import Corpus, Run, TopKSnapshot
+from tests.e2e.load import CONNECTIONS, Load
+from tests.e2e.other_snapshot import damaged, truncate
+from tests.e2e.served import Service, served
+
+BACK_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def snapshot(tiny_run: Run) -> TopKSnapshot:
+    return TopKSnapshot.open(tiny_run.artifact("topk"))
+
+
+@pytest.fixture(scope="module")
+def service(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    own = ["--serve.live_deadline_s", 5]
+    with served(tiny_run, tmp_path_factory.mktemp("drill") / "state", *own) as started:
+        yield started
+
+
+def wait(holds: Callable[[], bool], patience_s: float = BACK_S) -> float:
+    """Wait until it holds; seconds that it took."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < patience_s
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def others(service: Service, name: str, known: set[int]) -> list[psutil.Process]:
+    return [process for process in service.processes(name) if process.pid not in known]
+
+
+def live_source(service: Service, corpus: Corpus) -> str:
+    with service.client() as client:
+        response = client.post("/v1/recommendations", json={"history": [corpus.item_ids[0]]})
+    assert response.status_code == 200
+    return str(response.json()["source"])
+
+
+@pytest.fixture(scope="module")
+def corpus(tiny_run: Run) -> Corpus:
+    return Corpus.open(tiny_run.artifact("corpus"))
+
+
+def test_an_ingress_replica_killed_loses_its_open_connections_at_most_and_none_after_a_second(
+    service: Service, snapshot: TopKSnapshot
+) -> None:
+    known = {process.pid for process in service.processes("Gateway")}
+    with Load(service.url, snapshot) as load:
+        load.reach(300)
+        service.processes("Gateway")[0].send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        wait(lambda: len(others(service, "Gateway", known)) > 0)
+        load.reach(500)
+    assert len(load.failures) <= CONNECTIONS
+    assert load.later(killed + 1) == []
+
+
+def test_a_live_replica_killed_costs_no_answer_and_comes_back(
+    service: Service, snapshot: TopKSnapshot, corpus: Corpus
+) -> None:
+    assert live_source(service, corpus) == "live"
+    with Load(service.url, snapshot) as load:
+        service.processes("semconv:Live")[0].send_signal(signal.SIGKILL)
+        assert live_source(service, corpus) == "fallback"
+        wait(lambda: live_source(service, corpus) == "live")
+        load.reach(100)
+    assert load.failures == []
+
+
+def test_a_live_model_that_hangs_for_a_minute_is_waited_for_no_longer_than_the_deadline(
+    service: Service, snapshot: TopKSnapshot, corpus: Corpus
+) -> None:
+    (live,) = service.processes("semconv:Live")
+    sources = set()
+    with Load(service.url, snapshot) as load:
+        live.suspend()
+        try:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                began = time.monotonic()
+                sources.add(live_source(service, corpus))
+                assert time.monotonic() - began < 20
+        finally:
+            live.resume()
+        wait(lambda: live_source(service, corpus) == "live")
+        load.reach(100)
+    assert sources == {"fallback"}
+    assert load.failures == []
+
+
+def test_haproxy_killed_is_back_within_forty_seconds(service: Service, snapshot: TopKSnapshot) -> None:
+    service.processes("/haproxy ")[-1].send_signal(signal.SIGKILL)
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"{service.url}/readyz", timeout=2, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    assert wait(ready) < 40
+    with Load(service.url, snapshot) as load:
+        load.reach(300)
+    assert load.failures == []
+
+
+def without_a_file(folder: Path) -> None:
+    (folder / "similar.arrow").unlink()
+
+
+def changed(folder: Path) -> None:
+    shard = folder / "shards" / "00000.arrow"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+
+
+def of_another_corpus(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    text = manifest.read_text()
+    lineage = TopKSnapshot.open(folder).manifest.lineage
+    manifest.write_text(text.replace(lineage["tokens"], "0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("damage", "names"),
+    [
+        (truncate, "00000.arrow"),
+        (without_a_file, "similar.arrow"),
+        (changed, "00000.arrow"),
+        (of_another_corpus, "tokens"),
+        (shutil.rmtree, "manifest"),
+    ],
+)
+def test_a_damaged_snapshot_is_refused_by_name_and_the_old_one_answers_on(
+    service: Service, snapshot: TopKSnapshot, tmp_path: Path, damage: Callable[[Path], Any], names: str
+) -> None:
+    bad = damaged(snapshot, tmp_path / "bad", damage)
+    with Load(service.url, snapshot) as load:
+        done = service.command("serve.swap", "--serve.snapshot", bad)
+        load.reach(100)
+    assert done.returncode == 2
+    assert names in done.stderr
+    assert load.failures == []
