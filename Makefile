@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 test check unit reference cluster e2e drill: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve beauty test check unit reference cluster e2e drill clean
+.PHONY: help setup demo serve beauty docs test check unit reference cluster e2e drill clean
 
 help:
 	@sed -n '/^## /s/^## //p' $(MAKEFILE_LIST)
@@ -53,8 +53,12 @@ beauty: setup
 	@test -n "$(DATA)" || { echo "say where the data is: make beauty DATA=/path/to/beauty"; exit 1; }
 	$(PY) -m pipelines.run --config configs/beauty.yaml --corpus.path $(DATA)
 
-## make test     every check: lint, format, types, import contract, unit, cluster and end-to-end tests
-test: check unit reference cluster e2e
+## make docs     the pages of docs/ as a site in site/; a dead link is an error
+docs: $(VENV)/.ready-dev # --quiet would silence the warnings that strict mode counts
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
+
+## make test     every check: lint, format, types, import contract, docs, unit, cluster and end-to-end tests
+test: check docs unit reference cluster e2e
 
 check: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
