@@ -1,15 +1,18 @@
-"""A generated snapshot of any size: built as precache builds one, and looked up in. Imports no torch.
+"""A generated snapshot of any size: written as precache writes one, and looked up in. Imports no torch.
 
 python -m benchmarks.generated_snapshot build FOLDER --users 1000000
 python -m benchmarks.generated_snapshot lookup FOLDER
+python -m benchmarks.generated_snapshot hold FOLDER
 
-Both print JSON. Lists and histories are drawn at random; the time that takes is not counted.
+The first two print JSON. Lists and histories are drawn at random; the time that takes is not counted. The third looks
+users up, says so in a line, and stays as it is until its standard input ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +76,7 @@ def lookup(folder: Path) -> dict[str, float]:
     snapshot = TopKSnapshot.open(folder)
     opened = time.perf_counter() - started
     snapshot.verify()
-    drawn = user_ids(np.random.default_rng(SEED + 1).integers(0, snapshot.n_users, WARM + LOOKUPS)).to_pylist()
+    drawn = _drawn(snapshot, WARM + LOOKUPS)
     for user_id in drawn[:WARM]:
         snapshot.lookup(user_id)
     took = np.empty(LOOKUPS, np.int64)
@@ -86,6 +89,23 @@ def lookup(folder: Path) -> dict[str, float]:
     p50, p99 = np.percentile(took / 1000, [50, 99])
     gib = sum(file["bytes"] for file in snapshot.manifest.files.values()) / 2**30
     return {"open_s": opened, "lookup_p50_us": float(p50), "lookup_p99_us": float(p99), "gib": gib}
+
+
+def hold(folder: Path) -> None:
+    """Look users up, as a service does that has run for a while, and keep what that takes until told."""
+    snapshot = TopKSnapshot.open(folder)
+    for user_id in _drawn(snapshot, WARM):
+        found = snapshot.lookup(user_id)
+        assert found is not None
+        found.items.sum(), found.scores.sum(), found.history.sum()  # as an answer does that is made of them
+    print("held", flush=True)
+    sys.stdin.read()
+
+
+def _drawn(snapshot: TopKSnapshot, count: int) -> list[str]:
+    """Known users, with replacement."""
+    drawn = np.random.default_rng(SEED + 1).integers(0, snapshot.n_users, count)
+    return user_ids(drawn).to_pylist()  # type: ignore[no-any-return]
 
 
 def user_ids(numbers: npt.NDArray[np.int64]) -> pa.StringArray:
@@ -113,8 +133,11 @@ def _ranked(ids: pa.StringArray, rng: np.random.Generator) -> Iterator[pa.Record
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generated_snapshot")
-    parser.add_argument("step", choices=["build", "lookup"])
+    parser.add_argument("step", choices=["build", "lookup", "hold"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--users", type=int, default=1_000_000)
     options = parser.parse_args()
-    print(json.dumps(build(options.folder, options.users) if options.step == "build" else lookup(options.folder)))
+    if options.step == "hold":
+        hold(options.folder)
+    else:
+        print(json.dumps(build(options.folder, options.users) if options.step == "build" else lookup(options.folder)))

@@ -11,11 +11,12 @@ from pathlib import Path
 import yaml
 
 from benchmarks.harness import Results
+from benchmarks.killing import kill_when
 from benchmarks.shop import REPOSITORY
+from pipelines.precache_units import Job
 from semconv.artifacts import Corpus, Run, TopKSnapshot
 from semconv.config import Settings
 from semconv.corpus.later import histories_of, read_later
-from tests.kill import kill_when
 
 
 def resumed(run: Run, settings: Settings, events: Path, shares: tuple[float, ...], scratch: Path) -> Results:
@@ -23,8 +24,8 @@ def resumed(run: Run, settings: Settings, events: Path, shares: tuple[float, ...
     arguments = _arguments(settings, scratch / "killed.yaml", "--precache.events", str(events))
     killed_at = []
     for share in shares:
-        kill_when(arguments, lambda share=share: _done(run) >= share, scratch / "log")  # type: ignore[misc]
-        killed_at.append(_done(run))
+        kill_when(arguments, lambda share=share: done(run) >= share, scratch / "log")  # type: ignore[misc]
+        killed_at.append(done(run))
     seconds = _finish(arguments)
     expected = Counter(histories_of(Corpus.open(run.artifact(Corpus.kind)), read_later(events)).user_ids.to_pylist())
     snapshot = TopKSnapshot.open(run.artifact(TopKSnapshot.kind))
@@ -38,13 +39,22 @@ def resumed(run: Run, settings: Settings, events: Path, shares: tuple[float, ...
 
 
 def incremental(run: Run, settings: Settings, events: Path, scratch: Path) -> Results:
-    """The share of users who are ranked with these events, over the snapshot that the run has."""
-    since = run.artifact(TopKSnapshot.kind)
-    options = ("--precache.events", str(events), "--precache.since", str(since))
-    seconds = _finish(_arguments(settings, scratch / "since.yaml", *options))
-    counts = TopKSnapshot.open(since).manifest.counts
+    """The share of users who are ranked with these events, over the snapshot that the run has.
+
+    ``seconds`` are those of the command, ``everybody_s`` those of the same with nobody carried over.
+    """
+    topk, config, asked = run.artifact(TopKSnapshot.kind), scratch / "since.yaml", ("--precache.events", str(events))
+    seconds = _finish(_arguments(settings, config, *asked, "--precache.since", str(topk)))
+    counts = TopKSnapshot.open(topk).manifest.counts
+    everybody = _finish(_arguments(settings, config, *asked, "--run.force", "true"))
     share = counts["computed"] / counts["users"]
-    return {"incremental_share": share, "computed": counts["computed"], "users": counts["users"], "seconds": seconds}
+    told = {"computed": counts["computed"], "users": counts["users"]}
+    return {"incremental_share": share, **told, "seconds": seconds, "everybody_s": everybody}
+
+
+def done(run: Run) -> float:
+    """Share of the run's job that is on record as done; 0 where there is none."""
+    return max((Job(folder).share() for folder in run.private("precache").glob("*")), default=0.0)
 
 
 def _arguments(settings: Settings, config: Path, *more: str) -> list[str]:
@@ -57,10 +67,3 @@ def _finish(arguments: list[str]) -> float:
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", *arguments], cwd=REPOSITORY, check=True)
     return time.perf_counter() - began
-
-
-def _done(run: Run) -> float:
-    """Share of the job's units that are on record as whole."""
-    job = run.private("precache")
-    records = [file for file in job.glob("*/tries/*/done/*.parquet") if not file.name.endswith(".pending.parquet")]
-    return len(records) / max(1, len(list(job.glob("*/units/*.parquet"))))

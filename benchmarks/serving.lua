@@ -1,14 +1,39 @@
--- wrk -s serving.lua URL PATHS [told]
+-- wrk -s serving.lua URL PATHS RATE [told]
 -- Asks for lines of the file PATHS drawn at random, below the URL's own path: a path, or a path, a tab and a JSON body to
--- be sent there. With "told" it counts the answers by status, source and versions, which takes it longer. The last line
--- that it prints is JSON.
+-- be sent there. RATE is of requests a second over all connections, 0 for as many as it takes. With "told" it counts the
+-- answers by status, source, versions and whether scores fall or rise, which takes it longer. The last line that it prints
+-- is JSON.
 
+local ffi = require("ffi")
+ffi.cdef[[
+typedef struct { long seconds; long nanoseconds; } moment;
+int clock_gettime(int clock, moment *now);
+]]
+local MONOTONIC = 1
 local threads = {}
 local paths = {}
 answers = {}
 
 function setup(thread)
   table.insert(threads, thread)
+end
+
+local function order(body)
+  local first, last = tonumber(body:match('"score":([-%d.eE+]+)')), tonumber(body:match('.*"score":([-%d.eE+]+)'))
+  if first == last then
+    return "-"
+  end
+  return first > last and "falling" or "rising"
+end
+
+local function evenly(rate)
+  local now, due = ffi.new("moment"), nil
+  delay = function()
+    ffi.C.clock_gettime(MONOTONIC, now)
+    local ms = tonumber(now.seconds) * 1e3 + tonumber(now.nanoseconds) / 1e6
+    due = (due or ms) + 1e3 / rate
+    return math.max(0, math.floor(due - ms + 0.5))
+  end
 end
 
 function init(args)
@@ -23,10 +48,14 @@ function init(args)
     end
   end
   math.randomseed(17)
-  if args[2] == "told" then
+  if tonumber(args[2]) > 0 then
+    evenly(tonumber(args[2]))
+  end
+  if args[3] == "told" then
     response = function(status, _, body)
-      local kind = string.format("%d %s %s %s", status, body:match('"source":"(%a+)"') or "-",
-        (body:match('"snapshot":"(%x+)"') or "-"):sub(1, 12), (body:match('"model":"(%x+)"') or "-"):sub(1, 12))
+      local kind = string.format("%d %s %s %s %s", status, body:match('"source":"(%a+)"') or "-",
+        (body:match('"snapshot":"(%x+)"') or "-"):sub(1, 12), (body:match('"model":"(%x+)"') or "-"):sub(1, 12),
+        order(body))
       answers[kind] = (answers[kind] or 0) + 1
     end
   end

@@ -10,8 +10,11 @@ from statistics import median
 from typing import NamedTuple
 from urllib.parse import quote
 
+import numpy as np
+import pyarrow as pa
+
 from benchmarks.harness import Results
-from benchmarks.serving_load import Load, paced, saturate
+from benchmarks.serving_load import Load, ask, require_cached
 from semconv.artifacts import TopKSnapshot
 from semconv.errors import ResourceError
 
@@ -20,8 +23,8 @@ COUNTS = 16
 """The number of connections that the figures are of."""
 LOOK_S = 0.02
 PATIENCE_S = 180.0
-PATHS = 20_000
-"""Users asked for, at most, drawn at random."""
+PATHS = 100_000
+"""Users asked for, at most: some times as many as `serve.prepared`, so that a large shop's are not all kept ready."""
 
 
 class Size(NamedTuple):
@@ -31,9 +34,18 @@ class Size(NamedTuple):
     rounds: int = 5
 
 
-def user_paths(snapshot: TopKSnapshot) -> list[str]:
-    """Where the lists of the snapshot's users are, below a service's URL."""
-    return [f"/v1/users/{quote(user, safe='')}/recommendations" for user in snapshot.user_ids("", PATHS)]
+def user_paths(snapshot: TopKSnapshot, count: int = PATHS) -> list[str]:
+    """Where the lists of ``count`` users are, or of all, drawn over the whole snapshot, below a service's URL."""
+    drawn = np.random.default_rng(17).permutation(snapshot.n_users)[:count]
+    ids = pa.chunked_array([batch["user_id"] for batch in snapshot.users()]).take(pa.array(drawn))
+    return [f"/v1/users/{quote(user, safe='')}/recommendations" for user in ids.to_pylist()]
+
+
+def answer(url: str) -> bytes:
+    """What is answered there with status 200; raises OSError for anything else."""
+    with urllib.request.urlopen(url, timeout=5) as answered:
+        body: bytes = answered.read()
+    return body
 
 
 def first_answer(url: str, lives: Callable[[], bool] = lambda: True) -> bytes:
@@ -41,12 +53,9 @@ def first_answer(url: str, lives: Callable[[], bool] = lambda: True) -> bytes:
     until = time.monotonic() + PATIENCE_S
     while lives() and time.monotonic() < until:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                body: bytes = answer.read()
+            return answer(url)
         except OSError:  # nothing listens yet, or what does knows of nobody who could answer
             time.sleep(LOOK_S)
-        else:
-            return body
     raise ResourceError(f"{url} gives no answer", "See the service's log")
 
 
@@ -59,27 +68,53 @@ def in_turn(loads: dict[str, Callable[[], Load]], rounds: int) -> dict[str, list
     return found
 
 
-def saturated(urls: dict[str, str], paths: Path, size: Size) -> dict[int, dict[str, list[Load]]]:
-    """As many requests as it takes to keep each of ``urls`` busy, by connections."""
+class Beside(NamedTuple):
+    """Hits and the application that does nothing, in turn, by name."""
 
-    def load(url: str, connections: int) -> Callable[[], Load]:
-        return lambda: saturate(url, paths, connections=connections, seconds=size.seconds)
+    saturated: dict[int, dict[str, list[Load]]]
+    """By connections: as many requests as it takes to keep each busy."""
+    half: dict[str, list[Load]]
+    """At one rate, half of what hits saturate at."""
 
-    for url in urls.values():
-        saturate(url, paths, connections=COUNTS, seconds=size.seconds)  # the first requests take longer
-    return {
-        connections: in_turn({name: load(url, connections) for name, url in urls.items()}, size.rounds)
-        for connections in CONNECTIONS
+    @property
+    def saturation(self) -> float:
+        """Hits a second that the service can answer."""
+        return float(median(load.rps for load in self.saturated[COUNTS]["hit"]))
+
+    @property
+    def figures(self) -> tuple[float, float]:
+        """Requests a second over those of the other application, and 99th percentiles at half the rate."""
+        alike = self.saturated[COUNTS]
+        return ratio(alike["hit"], alike["noop"], "rps"), ratio(self.half["hit"], self.half["noop"], "p99_ms")
+
+    def told(self) -> Results:
+        """All loads."""
+        counts = {str(count): _told_by_name(loads) for count, loads in self.saturated.items()}
+        return {"saturated": counts, "half_of_saturation": _told_by_name(self.half)}
+
+
+def beside(urls: dict[str, str], paths: Path, size: Size, counts: Sequence[int] = CONNECTIONS) -> Beside:
+    """``paths`` below two ``urls``, "hit" and "noop"; every answer is to be a good one, and to come from the cache.
+
+    Where it comes from is looked at in all answers at half the rate, and before and after those that saturate.
+    """
+
+    def load(url: str, connections: int, rate: float = 0, told: bool = False) -> Callable[[], Load]:
+        chosen = {"connections": connections, "seconds": size.seconds, "rate": rate, "told": told}
+        return lambda: require_cached(ask(url, paths, **chosen))  # type: ignore[arg-type]
+
+    def look() -> None:
+        for url in urls.values():
+            load(url, COUNTS, told=True)()
+
+    look()  # and the first requests take longer
+    saturated = {
+        count: in_turn({name: load(url, count) for name, url in urls.items()}, size.rounds) for count in counts
     }
-
-
-def at_rate(urls: dict[str, str], rate: float, size: Size) -> dict[str, list[Load]]:
-    """``rate`` requests a second to each of ``urls``."""
-
-    def load(url: str) -> Callable[[], Load]:
-        return lambda: paced(url, rate=rate, connections=COUNTS, seconds=size.seconds)
-
-    return in_turn({name: load(url) for name, url in urls.items()}, size.rounds)
+    look()
+    rate = median(found.rps for found in saturated[COUNTS]["hit"]) / 2
+    half = in_turn({name: load(url, COUNTS, rate, told=True) for name, url in urls.items()}, size.rounds)
+    return Beside(saturated, half)
 
 
 def ratio(ours: Sequence[Load], theirs: Sequence[Load], figure: str) -> float:
@@ -95,3 +130,7 @@ def told(loads: Sequence[Load]) -> Results:
         "errors": sum(load.errors for load in loads),
         "rounds": [round(load.rps) for load in loads],
     }
+
+
+def _told_by_name(loads: dict[str, list[Load]]) -> Results:
+    return {name: told(found) for name, found in loads.items()}

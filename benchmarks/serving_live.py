@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.harness import Results
 from benchmarks.serving_hits import COUNTS, Size, ratio, told
-from benchmarks.serving_load import Load, Paced, paced, saturate
+from benchmarks.serving_load import Asking, Load, ask, by_source, require_cached
 from semconv.artifacts import Corpus, Run, TopKSnapshot
 from semconv.artifacts.ragged import Int32
 from semconv.config import Settings
@@ -29,7 +29,7 @@ OVERLOAD = 2.0
 """Live requests a second, over as many as are answered at once."""
 CROWD = 200
 """Connections that they come over: more than may wait at the ingress replicas."""
-RAMP_S = 1.0
+RAMP_S = 1
 HISTORIES = 500
 
 
@@ -61,48 +61,48 @@ def over_decode(url: str, run: Run, settings: Settings, count: int) -> Results:
 
     taken: dict[str, list[float]] = {"bare": [], "live": []}
     for number, history in enumerate([histories[0], *histories]):  # the first is not counted
-        for name, ask in (("bare", bare), ("live", live)):
+        for name, answer in (("bare", bare), ("live", live)):
             began = time.perf_counter()
-            ask(history)
+            answer(history)
             if number:
                 taken[name].append(time.perf_counter() - began)
     connection.close()
     bare_ms, live_ms = (1e3 * median(taken[name]) for name in ("bare", "live"))
-    return {"live_p50_over_decode": live_ms / bare_ms, "live_p50_ms": live_ms, "decode_p50_ms": bare_ms}
+    told = {"live_p50_ms": live_ms, "decode_p50_ms": bare_ms, "system": settings.recommend.system}
+    return {"live_p50_over_decode": live_ms / bare_ms, **told}
 
 
-def under_overload(url: str, path: str, run: Run, saturation: float, size: Size, scratch: Path) -> Results:
+def under_overload(url: str, paths: Path, run: Run, saturation: float, size: Size, scratch: Path) -> Results:
     """Hits at a quarter of ``saturation`` with nothing else asked, and with too many live answers, in turn."""
     ids, histories = histories_of(run, HISTORIES)
-    bodies = [json.dumps({"history": [ids[item] for item in history]}) for history in histories]
-    body, questions = scratch / "history.json", scratch / "histories"
-    body.write_text(bodies[0])
+    questions = scratch / "histories"
+    bodies = (json.dumps({"history": [ids[item] for item in history]}) for history in histories)
     questions.write_text("".join(f"{URL}\t{body}\n" for body in bodies))
-    capacity = saturate(url, questions, connections=COUNTS, seconds=2 * size.seconds, told=True)
-    rate = OVERLOAD * capacity.rps
+    capacity = ask(url, questions, connections=COUNTS, seconds=2 * size.seconds, told=True)
+    answers = by_source(capacity)
+    live_rps = capacity.rps * answers.get("200 live", 0) / max(1, sum(answers.values()))
+    if not live_rps:
+        raise ResourceError(f"No history was answered by the live model, but as {answers}", "See the service's log")
+    crowd = {"connections": CROWD, "seconds": size.seconds + 2 * RAMP_S, "rate": OVERLOAD * live_rps, "told": True}
 
     def hits() -> Load:
-        return paced(f"{url}{path}", rate=QUIET * saturation, connections=COUNTS, seconds=size.seconds)
+        rate = QUIET * saturation
+        return require_cached(ask(url, paths, connections=COUNTS, seconds=size.seconds, rate=rate, told=True))
 
     loads: dict[str, list[Load]] = {"idle": [], "overloaded": [], "live": []}
+    asked_as: Counter[str] = Counter()
     for _ in range(size.rounds):
         loads["idle"].append(hits())
-        with Paced(f"{url}{URL}", rate=rate, connections=CROWD, seconds=size.seconds + 2 * RAMP_S, post=body) as crowd:
+        with Asking(url, questions, **crowd) as asking:  # type: ignore[arg-type]
             time.sleep(RAMP_S)
             loads["overloaded"].append(hits())
-            loads["live"].append(crowd.load())
+            loads["live"].append(asking.load())
+            asked_as.update(by_source(loads["live"][-1]))
     return {
         "hit_p99_under_live_overload": ratio(loads["overloaded"], loads["idle"], "p99_ms"),
         "hits_per_s": QUIET * saturation,
-        "live_capacity": {"rps": capacity.rps, "p50_ms": capacity.p50_ms, "answers": by_source(capacity)},
-        "live_asked_rps": rate,
+        "live_capacity": {"rps": live_rps, "p50_ms": capacity.p50_ms, "answers": answers},
+        "live_asked_rps": crowd["rate"],
+        "live_answers": dict(asked_as),
         **{name: told(found) for name, found in loads.items()},
     }
-
-
-def by_source(load: Load) -> dict[str, int]:
-    """Answers by status and source."""
-    found: Counter[str] = Counter()
-    for kind, count in load.answers.items():
-        found[" ".join(kind.split()[:2])] += count
-    return dict(found)

@@ -6,6 +6,7 @@ from ray import serve
 
 from serve.app import LOGGING
 from serve.http import JSON, Receive, Response, Scope, Send, refuse_other, respond
+from serve.ingress import FRONT
 
 NAME = "noop"
 
@@ -38,8 +39,9 @@ class Noop:
 
 def deploy_noop(url: str, body: bytes, replicas: int) -> str:
     """Deploy it on the cluster that serves at ``url``, beside what is there; gives its own URL."""
-    # Without a claim to a CPU: Ray would wait for one that the service has already claimed.
-    claims = {"num_cpus": 0}
+    # Without a claim to a CPU: Ray would wait for one that the service has already claimed. And without what the
+    # service puts in front of its own replicas.
+    claims = {"num_cpus": 0, "runtime_env": {"env_vars": dict.fromkeys(FRONT, "")}}
     options = {"max_ongoing_requests": 1000, "ray_actor_options": claims, "logging_config": LOGGING}
     serve.run(Noop.options(num_replicas=replicas, **options).bind(body), name=NAME, route_prefix=f"/{NAME}")
     return f"{url}/{NAME}"

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
-
 from benchmarks.harness import Results
 from benchmarks.serving_hits import COUNTS
-from benchmarks.serving_load import saturate
-from benchmarks.shop import REPOSITORY, linked
+from benchmarks.serving_load import ask
 from semconv.artifacts import Recommender, Run, TopKSnapshot
 from semconv.config import Settings
 from semconv.errors import ResourceError
@@ -27,23 +23,7 @@ SECONDS = 2
 PATIENCE_S = 900.0
 
 
-def another(run: Run, settings: Settings, scratch: Path) -> TopKSnapshot:
-    """Another snapshot of the same run: the same lists, in other files."""
-    copy = linked(run, scratch / "another")
-    chosen = {"shards": settings.precache.shards + 1, "since": str(run.artifact(TopKSnapshot.kind))}
-    changed = settings.model_copy(
-        update={
-            "run": settings.run.model_copy(update={"root": str(copy.path.parent)}),
-            "precache": settings.precache.model_copy(update=chosen),
-        }
-    )
-    config = scratch / "another.yaml"
-    config.write_text(yaml.safe_dump(changed.model_dump(mode="json")))
-    subprocess.run([sys.executable, "-m", "pipelines.precache", "--config", str(config)], cwd=REPOSITORY, check=True)
-    return TopKSnapshot.open(copy.artifact(TopKSnapshot.kind))
-
-
-class Asking:
+class Endless:
     """Loads one after another in a thread, until the block ends."""
 
     def __init__(self, url: str, paths: Path) -> None:
@@ -54,7 +34,7 @@ class Asking:
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._ask, args=(url, paths), daemon=True)
 
-    def __enter__(self) -> Asking:
+    def __enter__(self) -> Endless:
         self._thread.start()
         return self
 
@@ -75,7 +55,7 @@ class Asking:
     def _ask(self, url: str, paths: Path) -> None:
         try:
             while not self._over.is_set():
-                load = saturate(url, paths, connections=COUNTS, seconds=SECONDS, told=True)
+                load = ask(url, paths, connections=COUNTS, seconds=SECONDS, told=True)
                 self.answers.update(load.answers)
                 self.errors += load.errors
                 self.requests += load.requests
@@ -84,31 +64,42 @@ class Asking:
 
 
 def swaps(url: str, paths: Path, settings: Settings, run: Run, other: TopKSnapshot, count: int) -> Results:
-    """At least ``count`` requests, and two swaps at a third and two thirds of them.
+    """At least ``count`` requests, and two swaps, to ``other`` and back, at a third and two thirds of them.
 
-    ``swap_errors``: requests that failed, and answers that were not the cache's or named versions that do not belong
-    together.
+    ``other`` has the lists of the run's snapshot from their ends (`write_reversed`), so that an answer's scores tell
+    whose list it is. ``swap_errors``: requests that failed, and answers that were not the cache's, named another
+    snapshot or model than these, or had the list of the other snapshot than the one that they name.
     """
     first = TopKSnapshot.open(run.artifact(TopKSnapshot.kind))
     model = first.manifest.lineage[Recommender.kind]
     took_s = []
-    with Asking(url, paths) as asking:
+    with Endless(url, paths) as asking:
         for turn, snapshot in enumerate((other, first), start=1):
             asking.reach(turn * count // 3)
             began = time.perf_counter()
             swap(_variants(settings, snapshot))
             took_s.append(time.perf_counter() - began)
         asking.reach(count)
-    right = {f"200 cache {served.fingerprint[:12]} {model[:12]}" for served in (first, other)}
-    if not right <= asking.answers.keys():
+    served = {"falling": first, "rising": other}
+    named = {order: f"200 cache {one.fingerprint[:12]} {model[:12]}" for order, one in served.items()}
+    if not {f"{versions} {order}" for order, versions in named.items()} <= asking.answers.keys():
         raise ResourceError("Not both snapshots have answered", "See the service's log for why it refused one")
-    wrong = sum(number for kind, number in asking.answers.items() if kind not in right and kind.startswith("200 "))
+    wrong = wrong_answers(asking.answers, named)
     return {
         "swap_errors": asking.errors + wrong,
         "requests": asking.requests,
         "swaps_s": took_s,
         "answers": dict(sorted(asking.answers.items())),
     }
+
+
+def wrong_answers(answers: Mapping[str, int], named: Mapping[str, str]) -> int:
+    """How many answers of status 200 are none of those that there may be: versions by the order of scores.
+
+    A list of one item, or of equal scores, has no order; its versions must be right.
+    """
+    right = {f"{versions} {said}" for order, versions in named.items() for said in (order, "-")}
+    return sum(count for kind, count in answers.items() if kind.startswith("200 ") and kind not in right)
 
 
 def _variants(settings: Settings, snapshot: TopKSnapshot) -> Variants:

@@ -62,8 +62,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 "tasks": families[name],
             }
         )
-        found[name] = _mean([_trained(inputs, settings, seed) for seed in seeds])
-        print(json.dumps({name: found[name]}), flush=True)  # the last variant may be hours away
+        found[name] = _mean([_told(name, seed, _trained(inputs, settings, seed)) for seed in seeds])
     return {"variants": found}
 
 
@@ -93,6 +92,12 @@ def _trained(inputs: Inputs, settings: AlignSettings, seed: int) -> dict[str, An
         "seconds": seconds,
         "probes": {f"{probe['task']}, {probe['on']}, {probe['measure']}": probe["value"] for probe in probes},
     }
+
+
+def _told(name: str, seed: int, trained: dict[str, Any]) -> dict[str, Any]:
+    """The training, printed: the last one may be hours away."""
+    print(json.dumps({"variant": name, "seed": seed, **trained}), flush=True)
+    return trained
 
 
 def _mean(runs: list[dict[str, Any]]) -> dict[str, Any]:

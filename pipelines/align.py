@@ -13,7 +13,7 @@ from pipelines.stage import Stage, Work, run_stages
 from pipelines.train import fit
 from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
-from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors
+from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors, Recommender
 from semconv.cli import main
 from semconv.config import Settings
 from semconv.training.align import Inputs, alignment
@@ -28,6 +28,8 @@ def build(work: Work) -> None:
     paths = {kind: str(artifact.path.absolute()) for kind, artifact in work.inputs.items()}
     require_tracking(settings.align.tracking)
     logs = (work.run.path / "logs" / "align").absolute()
+    if settings.align.start is not None:
+        paths["start"] = str(Path(settings.align.start).absolute())
     config = {"paths": paths, "settings": settings, "out": str(work.out("model").absolute()), "logs": str(logs)}
     fit(
         work,
@@ -53,12 +55,19 @@ def align_here(config: dict[str, Any]) -> None:
         ItemTokens.open(paths["tokens"]),
         BaseModel.open(paths["base"]),
         AlignmentExamples.open(paths["examples"]),
+        Recommender.open(paths["start"]) if "start" in paths else None,
     )
     job = alignment(inputs, settings.align, settings.run.seed)
     with Record(Path(config["logs"]), settings.align.tracking, settings.run.name) as record:
         trained, rank = train_here(job, config["report"], settings.ray.threads, record)
     if rank == 0:
         job.export(trained, Path(config["out"]))
+
+
+def _start(settings: Settings) -> dict[str, str]:
+    """The model that training starts from, by content."""
+    start = settings.align.start
+    return {} if start is None else {"start": Recommender.open(start).fingerprint}
 
 
 STAGE = Stage(
@@ -68,6 +77,7 @@ STAGE = Stage(
     reads=("align",),
     code=3,
     build=build,
+    raw=_start,
 )
 STAGES = (examples.STAGE, STAGE)
 """With what it trains on."""

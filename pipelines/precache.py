@@ -10,8 +10,10 @@ changed since, or everybody where anything else has that a list depends on.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -44,6 +46,7 @@ from semconv.behaviour.store import Behaviour
 from semconv.cli import main
 from semconv.config import RecommendSettings, Settings
 from semconv.corpus.later import Histories, histories_of, read_later, require_later
+from semconv.errors import ResourceError
 from semconv.recommend.load import open_recommender
 from semconv.recommend.ranker import Ranker, Ranking
 from semconv.recommend.rules import Rules
@@ -84,7 +87,15 @@ class RankUnits:
 
 
 def build(work: Work, opener: Opener = open_recommender) -> None:
-    """Rank the users who are not carried over and write the snapshot of all: each user exactly once, or nothing."""
+    """Rank the users who are not carried over and write the snapshot of all: each user exactly once, or nothing.
+
+    Raises `ResourceError` while another job does so for the same run: each would take away what the other keeps.
+    """
+    with _alone(work.run):
+        _build(work, opener)
+
+
+def _build(work: Work, opener: Opener) -> None:
     chosen = work.settings.precache
     require_cpus("precache.workers", chosen.workers)
     known, since = _histories(work), _since(work)
@@ -121,6 +132,19 @@ def settle(settings: Settings) -> None:
     line.say(f"published to {chosen.store} as version {store.publish(snapshot, keep=chosen.keep)}")
 
 
+@contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """For the time of the block, on a filesystem that has locks."""
+    with (run.path / f".{STAGE.name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResourceError(f"Another precache of {run.path} is going on", "Wait for its end, or end it") from None
+        except OSError:
+            pass  # a network filesystem without locks
+        yield
+
+
 def _histories(work: Work) -> Histories:
     """All that users did, exported events included."""
     corpus, folder = work.input(Corpus), work.settings.precache.events
@@ -146,7 +170,9 @@ def _since(work: Work) -> TopKSnapshot | None:
     different = changed(since, work, CODE)
     if different:
         work.line.say(f"nothing is carried over from {given}: it has another {', another '.join(different)}")
-    return None if different else since
+        return None
+    since.verify()  # what is damaged there would get a good checksum here
+    return since
 
 
 def _job(work: Work, since: str) -> Job:
@@ -189,11 +215,12 @@ def _write_items(work: Work, known: Histories) -> None:
 def _write_users(work: Work, known: Histories, stamps_U: Stamps, answers: Iterable[tuple[Int32, Ranking]]) -> None:
     """The users' lists; refused unless everybody has one."""
     chosen, total = work.settings.precache, len(known.items)
+    recent = slice(None) if chosen.history is None else slice(-chosen.history, None)
     writer = TopKWriter(work.out("topk"), shards=chosen.shards, kept=chosen.kept)
     stamps = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), total, [None, pa.py_buffer(stamps_U)])
     for users, ranking in answers:
-        rows, recent = pa.array(users), [known.items[int(user)][-chosen.history :] for user in users]
-        writer.add(users_batch(known.user_ids.take(rows), ranking.items, ranking.scores, recent, stamps.take(rows)))
+        rows, kept = pa.array(users), [known.items[int(user)][recent] for user in users]
+        writer.add(users_batch(known.user_ids.take(rows), ranking.items, ranking.scores, kept, stamps.take(rows)))
         work.line(writer.written, total, "writing the snapshot")
     writer.finish(known.user_ids)
 

@@ -104,39 +104,38 @@ class Job:
             return
         attempt = self._folder / "tries" / f"{len(list(self._folder.glob('tries/*'))):04d}"
         with _checkpointed(attempt / "done"), self._watched(report):
-            ray.data.read_parquet([str(file) for file in left]).map_batches(
+            # Reads and writes take no CPU: where a node goes, actors wait for another and may hold all that are left.
+            aside: dict[str, Any] = {"ray_remote_args": {"num_cpus": 0}, "concurrency": workers}
+            ray.data.read_parquet([str(file) for file in left], **aside).map_batches(
                 actor,
                 batch_size=1,
                 batch_format="pyarrow",
                 fn_constructor_kwargs=dict(kwargs),
                 compute=ActorPoolStrategy(size=workers),
                 num_cpus=1,
-            ).write_parquet(
-                str(attempt / "scored"),
-                # The one CPU that actors leave free may be held by a read that waits for its rows to be taken up.
-                ray_remote_args={"num_cpus": 0},
-                concurrency=workers,
-            )
+            ).write_parquet(str(attempt / "scored"), **aside)
         lost = self.left()
         if lost:
-            raise RuntimeError(f"{len(lost)} units were sent to be ranked and did not come back, such as {lost[0]}")
+            raise ArtifactError(
+                f"{len(lost)} units were sent to be ranked and did not come back, such as {lost[0]}",
+                "Run the stage again: it takes up those that are left",
+            )
 
     def left(self) -> list[Path]:
-        """The files of the units that no try has done."""
-        done = {unit for record in self._records() for unit in pq.read_table(record)["unit"].to_pylist()}
-        return [file for file in sorted(self._folder.glob("units/*.parquet")) if int(file.stem) not in done]
+        """The files of the units that no try has done; raises `ArtifactError` for a damaged record."""
+        done = {unit for record in self._records() for unit in _read(record)["unit"].to_pylist()}
+        return [file for file in self._units() if int(file.stem) not in done]
+
+    def share(self) -> float:
+        """How much of the job is on record as done, from 0 to 1."""
+        return len(self._records()) / max(1, len(self._units()))
 
     def answers(self) -> Iterator[tuple[Int32, Ranking]]:
         """Users and their rankings, a unit at a time, each unit once; raises `ArtifactError` for damaged files."""
         seen: set[int] = set()
         for record in self._records():
             file = record.parent.parent / "scored" / f"{record.stem}-0.parquet"
-            try:
-                table = pq.read_table(file, schema=SCORED)
-            except (OSError, pa.ArrowException) as error:
-                raise ArtifactError(
-                    f"{file} cannot be read: {error}", "Rank everybody afresh with --run.force true"
-                ) from None
+            table = _read(file, SCORED)
             for unit, users, items, scores in zip(*(table[name] for name in SCORED.names), strict=True):
                 if unit.as_py() in seen:
                     continue  # a process that outlived a killed try finished what the next one took up
@@ -145,6 +144,9 @@ class Job:
                 items_BK, scores_BK = (found.values.to_numpy().reshape(len(rows), -1) for found in (items, scores))
                 yield rows, Ranking(items_BK, scores_BK)
 
+    def _units(self) -> list[Path]:
+        return sorted(self._folder.glob("units/*.parquet"))
+
     def _records(self) -> list[Path]:
         """Ray Data's records of finished units."""
         return sorted(file for file in self._folder.glob("tries/*/done/*.parquet") if not file.name.endswith(PENDING))
@@ -152,7 +154,7 @@ class Job:
     @contextmanager
     def _watched(self, report: Progress) -> Iterator[None]:
         """Tell ``report`` of finished units for the time of the block."""
-        total, over = len(list(self._folder.glob("units/*.parquet"))), threading.Event()
+        total, over = len(self._units()), threading.Event()
 
         def watch() -> None:
             while not over.wait(POLL_S):
@@ -165,6 +167,14 @@ class Job:
         finally:
             over.set()
             thread.join()
+
+
+def _read(file: Path, schema: pa.Schema | None = None) -> pa.Table:
+    """What a try has written; a power cut may have left it in part, for Ray does not wait for the disk."""
+    try:
+        return pq.read_table(file, schema=schema)
+    except (OSError, pa.ArrowException) as error:
+        raise ArtifactError(f"{file} cannot be read: {error}", "Rank everybody afresh with --run.force true") from None
 
 
 @contextmanager

@@ -53,13 +53,12 @@ def point(store: SnapshotStore, options: argparse.Namespace) -> str:
 
 
 def rollback(store: SnapshotStore, _options: argparse.Namespace) -> str:
-    """Make the version before the current one current."""
-    current = store.chosen(None)
-    earlier = [version for version in store.versions() if version < current]
+    """Make the version current that was so before; one that was rolled back from is not gone back to."""
+    current, earlier = store.chosen(None), store.before()
     if not earlier:
-        raise ArtifactError(f"No version is older than {current}", "Publish another, or point to a newer one")
-    store.point(earlier[-1])
-    return f"current: {earlier[-1]}"
+        raise ArtifactError(f"No version was current before {current}", "Publish another, or point to one by its name")
+    store.point(earlier[0])
+    return f"current: {earlier[0]}"
 
 
 def prune(store: SnapshotStore, options: argparse.Namespace) -> str:

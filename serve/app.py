@@ -14,6 +14,7 @@ from ray.serve.schema import LoggingConfig
 
 from serve.args import Args
 from serve.gateway import Gateway
+from serve.last_good import LastGood
 from serve.live import Live
 
 LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
@@ -24,7 +25,7 @@ def app(args: Mapping[str, Any]) -> Application:
 
     It serves what ``args`` ask for until the config's ``user_config`` asks for something else. Raises `SettingError`
     for ``serve.host`` beyond loopback without keys. What Serve listens on is ``http_options.host`` of the config, which
-    nobody sees here: who changes that must say so in ``serve.host`` too.
+    nobody sees here: the replicas look at it before they answer.
     """
     chosen = Args.model_validate(args)
     chosen.check()
@@ -44,4 +45,4 @@ def app(args: Mapping[str, Any]) -> Application:
     gateway = Gateway.options(
         num_replicas=settings.replicas, max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.5}, **alike
     )
-    return gateway.bind(chosen, live.bind(settings, chosen.threads, chosen.cache))
+    return gateway.bind(chosen, live.bind(settings, chosen.threads, chosen.cache, LastGood(chosen.state)))

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from semconv.artifacts import Run
+from semconv.artifacts.release import located_release
 from semconv.artifacts.snapshot_store import CURRENT, SnapshotStore
 from semconv.config import Positive, Section, ServeSettings, Settings
 from semconv.config.serve import VariantSettings
@@ -52,15 +53,23 @@ class Args(Section):
 
     @property
     def variants(self) -> Variants:
-        """What these arguments ask to serve: the run for everybody whom no experiment claims."""
-        main = VariantSettings(name=MAIN, run=str(self.run), snapshot=self.serve.snapshot)
+        """What these arguments ask to serve: the run, or a release, for everybody whom no experiment claims."""
+        run, snapshot = str(self.run), self.serve.snapshot
+        if self.serve.release is not None:
+            released = located_release(self.serve.release)
+            run, snapshot = released.run, released.snapshot
+        main = VariantSettings(name=MAIN, run=run, snapshot=snapshot)
         return Variants(variants=(main, *self.serve.variants))
 
-    def check(self) -> None:
-        """Raise `SettingError` for a service that other machines could reach and nobody needs a key for."""
-        if self.serve.keys is None and not is_loopback(self.serve.host):
+    def check(self, host: str | None = None) -> None:
+        """Raise `SettingError` for a service that other machines could reach and nobody needs a key for.
+
+        ``host``: where it listens, if that is known from elsewhere than from the settings.
+        """
+        host = host or self.serve.host
+        if self.serve.keys is None and not is_loopback(host):
             raise SettingError(
-                f"serve.host is {self.serve.host}, which other machines can reach, and serve.keys is not set",
+                f"The service listens on {host}, which other machines can reach, and serve.keys is not set",
                 "Make a key file with python -m serve.keys and name it as serve.keys, or leave serve.host at 127.0.0.1",
             )
 

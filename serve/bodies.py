@@ -72,8 +72,11 @@ class Bodies:
         title = Annotated[str, Field(max_length=MAX_TITLE, pattern=NO_NUL)]
         self.item = _model(
             "ItemRequest",
-            available=(bool, Field(True, description="false: out of stock, left out of every list")),
-            title=(title | None, Field(None, description="none leaves what is known, here and below")),
+            available=(
+                bool | None,
+                Field(None, description="false: out of stock, in no list; none leaves what is known, here and below"),
+            ),
+            title=(title | None, None),
             brand=(words | None, None),
             categories=(Annotated[list[words], Field(max_length=MAX_CATEGORIES, fail_fast=True)] | None, None),
         )

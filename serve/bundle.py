@@ -62,11 +62,12 @@ class Served:
 
 def open_bundle(variant: VariantSettings, cache: Path) -> Bundle:
     """Open what a variant names, as `open_snapshot` does, with its catalogue."""
-    run = run_of(variant)
-    snapshot = open_snapshot(run, variant.snapshot, cache)
-    catalogue = Catalogue(snapshot)
-    _ = catalogue.by_popularity, catalogue.rules  # what the last rungs need, before a request does
-    return Bundle(variant.name, run, snapshot, catalogue)
+    return _bundle(variant, open_snapshot(run_of(variant), variant.snapshot, cache))
+
+
+def open_kept(variant: VariantSettings, cache: Path) -> Bundle:
+    """Open what was served before, as it was then: the variant's run may have another model by now, or be gone."""
+    return _bundle(variant, _copied(run_of(variant), variant.snapshot, cache))
 
 
 def open_snapshot(run: Run, snapshot: str | None, cache: Path) -> TopKSnapshot:
@@ -75,9 +76,19 @@ def open_snapshot(run: Run, snapshot: str | None, cache: Path) -> TopKSnapshot:
     Blocks for as long as reading every byte of it takes. Raises `ArtifactError` when an artifact is absent or damaged,
     or when the snapshot was not made with the run's model and tokens.
     """
-    opened = TopKSnapshot.open(located(snapshot or str(run.artifact(TopKSnapshot.kind)), cache, own=True))
+    opened = _copied(run, snapshot, cache)
     check_lineage([opened, *(kind.open(run.artifact(kind.kind)) for kind in (ItemTokens, Recommender))])
     return opened
+
+
+def _copied(run: Run, snapshot: str | None, cache: Path) -> TopKSnapshot:
+    return TopKSnapshot.open(located(snapshot or str(run.artifact(TopKSnapshot.kind)), cache, own=True))
+
+
+def _bundle(variant: VariantSettings, snapshot: TopKSnapshot) -> Bundle:
+    catalogue = Catalogue(snapshot)
+    _ = catalogue.by_popularity, catalogue.rules  # what the last rungs need, before a request does
+    return Bundle(variant.name, run_of(variant), snapshot, catalogue)
 
 
 def run_of(variant: VariantSettings) -> Run:

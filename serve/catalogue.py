@@ -56,6 +56,11 @@ class Catalogue:
         """How often each item was bought, int64 (N)."""
         return self.snapshot.catalogue["popularity"].to_numpy()  # type: ignore[no-any-return]
 
+    @property
+    def most_popular(self) -> Int32:
+        """The first of `by_popularity`, which the snapshot keeps: int32."""
+        return self.snapshot.popular[0]
+
     @cached_property
     def by_popularity(self) -> Int32:
         """Items that may be recommended, the most popular first, ties by index: int32."""

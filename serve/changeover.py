@@ -13,7 +13,7 @@ from typing import Any
 from semconv.config.serve import VariantSettings
 from semconv.errors import ArtifactError, SemconvError
 from serve.args import Variants
-from serve.bundle import Bundle, Served, open_bundle
+from serve.bundle import Bundle, Served, open_bundle, open_kept
 from serve.last_good import LastGood
 from serve.questions import LiveClient, LiveError
 from serve.service import Service
@@ -39,13 +39,16 @@ class Changeover:
         salt: str,
         cache: Path,
         opener: Opener = open_bundle,
+        kept_opener: Opener = open_kept,
     ) -> None:
+        """``kept_opener`` opens what was served before."""
         self._service = service
         self._live = live
         self._last_good = last_good
         self._salt = salt
         self._cache = cache
         self._opener = opener
+        self._kept_opener = kept_opener
         self._turn = asyncio.Lock()
         self._asked: Mapping[str, Any] | None = None
         self._served: Variants | None = None
@@ -75,7 +78,7 @@ class Changeover:
             try:
                 variants = Variants.model_validate(config)
                 if variants != self._served:
-                    await self._serve(variants)
+                    await self._change(variants, config)
             except Exception as error:
                 self._refuse(config, error)
                 if self._service.served is None:
@@ -88,34 +91,44 @@ class Changeover:
             reason = self._refused["reason"] if self._refused else "nothing was asked for"
             raise ArtifactError(f"There is nothing to serve: {reason}", "Make what was asked for, or ask for another")
 
-    async def _serve(self, variants: Variants) -> None:
-        served = await asyncio.to_thread(self._open, variants)
+    async def _change(self, variants: Variants, config: Mapping[str, Any]) -> None:
+        served = await asyncio.to_thread(self._open, variants, self._opener)
         if self._service.served is not None:
-            await self._meet_live(served)
+            await self._meet_live(served, config)
+        await self._serve(variants, served)
+
+    async def _serve(self, variants: Variants, served: Served) -> None:
         await self._service.swap(served)
         self._served, self._since = variants, _now()
         await self._remember(variants, served)
 
-    def _open(self, variants: Variants) -> Served:
-        bundles = {variant.name: self._opener(variant, self._cache) for variant in variants.variants}
+    def _open(self, variants: Variants, opener: Opener) -> Served:
+        bundles = {variant.name: opener(variant, self._cache) for variant in variants.variants}
         return Served(bundles, variants.shares, self._salt)
 
-    async def _meet_live(self, served: Served) -> None:
-        """Wait until the live model can answer for this too, or is not going to."""
+    async def _meet_live(self, served: Served, config: Mapping[str, Any]) -> None:
+        """Wait until the live model can answer for this too, or is not there.
+
+        Raises `ArtifactError` where it says that it cannot; what it says of other configs may be about an earlier one.
+        """
         wanted = {bundle.snapshot.fingerprint for bundle in served}
         with suppress(LiveError, TimeoutError):
             async with asyncio.timeout(LIVE_S):
                 while True:
                     status = await self._live.status()
-                    if wanted <= status["model"].keys() or status["refused"]:
+                    if wanted <= status["model"].keys():
                         return
+                    if (refused := status["refused"]) and refused["wanted"] == config:
+                        raise ArtifactError(
+                            f"The live model cannot answer for it: {refused['reason']}", "Ask for what it can open"
+                        )
                     await asyncio.sleep(LOOK_S)
 
     async def _return(self) -> None:
         """Serve the latest of what was served before that can still be."""
         for variants in await asyncio.to_thread(self._last_good.read):
             try:
-                await self._serve(variants)
+                await self._serve(variants, await asyncio.to_thread(self._open, variants, self._kept_opener))
             except Exception as error:
                 log.warning("what was served before cannot be served either: %s", _reason(error))
             else:

@@ -20,12 +20,12 @@ from ray.serve.schema import ApplicationStatus, ServeApplicationSchema, ServeDep
 
 from semconv.errors import ResourceError
 from serve.app import LOGGING
-from serve.args import Args, Variants
+from serve.args import Args, Variants, base_url
+from serve.starting import LOOK_S, wait_until_ready, wait_until_running
 
 NAME = "semconv"
 DEPLOYMENTS = ("Gateway", "Live")
 """Both follow the same ``user_config``."""
-LOOK_S = 0.05
 
 
 def declared(args: Args, variants: Variants, environment: Mapping[str, str]) -> ServeApplicationSchema:
@@ -43,10 +43,10 @@ def declared(args: Args, variants: Variants, environment: Mapping[str, str]) -> 
 
 
 def start(application: ServeApplicationSchema, host: str, port: int, environment: Mapping[str, str]) -> None:
-    """Start Serve, if it does not run yet, and the application; returns when that answers.
+    """Start Serve, if it does not run yet, and the application; returns when that answers there.
 
     ``environment``: what processes of Serve itself do not inherit from their node. Raises `ResourceError` where the
-    application does not start.
+    application does not start, or does not answer.
     """
     controller = {"runtime_env": {"env_vars": dict(environment)}}
     with ThreadPoolExecutor(1) as beside:
@@ -61,10 +61,8 @@ def start(application: ServeApplicationSchema, host: str, port: int, environment
             time.sleep(LOOK_S)
         deploy(application)  # it is built while the proxies start
         proxies.result()
-    while (found := status())[0] != ApplicationStatus.RUNNING:
-        if found[0] == ApplicationStatus.DEPLOY_FAILED:
-            raise ResourceError(f"The service did not start: {found[1]}", "Mend that, and start it again")
-        time.sleep(LOOK_S)
+    wait_until_running(status)
+    wait_until_ready(base_url(host, port))
 
 
 def deploy(application: ServeApplicationSchema) -> None:

@@ -30,11 +30,12 @@ def fallback(shelf: Shelf, history: Sequence[int], wanted: Wanted) -> tuple[Rung
         scores_N[matching_N] += 1 + match_N[matching_N]
     known = np.flatnonzero(scores_N > 0)
     known = known[np.lexsort((-catalogue.popularity[known], -scores_N[known]))]
-    popular = catalogue.by_popularity
-    items = np.concatenate([known, popular[allowed_N[popular] & (scores_N[popular] <= 0)]])
-    if not len(known):
-        scores_N = catalogue.popularity.astype(np.float32)
-    if catalogue.rules.per_category:
-        items = items[catalogue.rules.allowed(items)]
-    best = items[: wanted.k]
-    return rung, shelf.first(best.tolist(), scores_N[best].tolist(), wanted)
+    for popular in (catalogue.most_popular, catalogue.by_popularity):  # the first few are enough but for narrow filters
+        items = np.concatenate([known, popular[allowed_N[popular] & (scores_N[popular] <= 0)]])
+        if catalogue.rules.per_category:
+            items = items[catalogue.rules.allowed(items)]
+        best = items[: wanted.k]
+        if len(best) == wanted.k:
+            break
+    scores = scores_N[best] if len(known) else catalogue.popularity[best].astype(np.float32)
+    return rung, shelf.first(best.tolist(), scores.tolist(), wanted)

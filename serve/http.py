@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -16,6 +17,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 HTML = b"text/html; charset=utf-8"
+BODY_S = 10.0
+"""Longest wait for a whole request body; who sends a part and then nothing would keep a request open for ever."""
 POLICY_VIOLATION = 1008
 """The WebSocket close code of a connection that nobody here speaks to."""
 
@@ -104,7 +107,24 @@ def raw_path(scope: Scope) -> bytes:
 
 
 async def read_body(call: Call, limit: int) -> bytes:
-    """The whole request body; raises a 413 `ProblemError` as soon as it is, or says it is, over ``limit`` bytes."""
+    """The whole request body.
+
+    Raises a 413 `ProblemError` as soon as it is, or says it is, over ``limit`` bytes, and a 408 one after `BODY_S`.
+    """
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _read(call, limit)
+    except TimeoutError:
+        raise ProblemError(
+            408,
+            "body-too-slow",
+            "The body did not come in time",
+            f"It is waited for {BODY_S:g} s; nothing was accepted.",
+            headers=((b"connection", b"close"),),  # the rest of the body may be on its way
+        ) from None
+
+
+async def _read(call: Call, limit: int) -> bytes:
     too_large = ProblemError(413, "body-too-large", "The body is too large", f"At most {limit} bytes are read.")
     announced = call.header(b"content-length")
     if announced is not None and announced.isdigit() and (len(announced) > 18 or int(announced) > limit):

@@ -57,7 +57,7 @@ class Impressions:
         self.lost = 0
         self._folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._key = None if log_ids else _secret(folder / _KEY_FILE)
         except OSError as error:
             raise ResourceError(

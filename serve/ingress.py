@@ -24,7 +24,11 @@ HAPROXY = {
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
 }
 """What makes Serve answer through HAProxy."""
-PACE = {
+DEFAULTS = {
+    # Else HAProxy tells port 514 of every request, path and all, and so of every user who is asked for.
+    "RAY_SERVE_HAPROXY_LOG_TARGET": "/dev/null",
+    # A client that has begun a request and sends no more keeps its place for an hour otherwise.
+    "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
     # Three failed checks in a row and the proxy is started anew: after 6 s instead of 30.
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",
     # A machine that is busy starts a proxy late; one that is given up after 5 s is started from the beginning.
@@ -32,7 +36,7 @@ PACE = {
     # A replica that goes stays reachable until each HAProxy has dropped it, which takes a reload: 0.6 s.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
 }
-"""What makes Serve recover and stop sooner; a person's own values come first."""
+"""What makes HAProxy discreet, and Serve recover and stop sooner; a person's own values come first."""
 
 FRONT = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve.front.middlewares"}
 """What stands before Serve wherever this application's requests come in; not for proxies that other ones share."""
@@ -42,7 +46,7 @@ SIDE_PORTS = {"HAPROXY_METRICS_PORT": 9101, "HAPROXY_STATS_PORT": 8404, "FALLBAC
 
 def flags(haproxy: bool) -> dict[str, str]:
     """The environment of every process of Serve, and so best of Ray itself."""
-    own = {name: value for name, value in PACE.items() if name not in os.environ}
+    own = {name: value for name, value in DEFAULTS.items() if name not in os.environ}
     return own | (HAPROXY if haproxy else dict.fromkeys(HAPROXY, "0"))
 
 

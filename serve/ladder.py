@@ -7,7 +7,6 @@ the popular items always do.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -15,14 +14,13 @@ from collections.abc import Sequence
 from semconv.config.serve import ServeSettings
 from semconv.recommend.wish_index import says_something
 from serve.admission import Admission
+from serve.beside import beside, indexed
 from serve.fallback import fallback
+from serve.fresh import Fresh
 from serve.questions import Answer, LiveAnswer, LiveClient, LiveError, Wanted
-from serve.shelf import Person, Shelf
+from serve.shelf import Shelf
 from serve.state import ShopState
-from serve.store import StoreError
 
-SHARED_S = 0.05
-"""Longest that a fresh answer waits until other replicas can have it; it is shared behind the answer then."""
 TOLD_S = 1.0
 """Seconds between two lines in the log that say why the live model did not answer, at least."""
 
@@ -38,7 +36,7 @@ class Ladder:
         self._live = live
         self._deadline_s = settings.live_deadline_s
         self._told_at = -TOLD_S
-        self._sharing: set[asyncio.Future[None]] = set()
+        self._fresh = Fresh(state.store)
 
     def cached(self, shelf: Shelf, user_id: str, wanted: Wanted) -> Answer | None:
         """The list of a user to whom nothing has happened since the snapshot; None where it does not answer."""
@@ -48,7 +46,10 @@ class Ladder:
         return None if known is None else _from_list(shelf, known.items.tolist(), known.scores.tolist(), wanted)
 
     async def for_user(self, shelf: Shelf, user_id: str, wanted: Wanted) -> Answer | None:
-        """The user's items; None for a user whom nobody knows."""
+        """The user's items; None for a user whom nobody knows.
+
+        Both as of the log's `ShopState.position` when this is called: who is erased meanwhile is to be asked for again.
+        """
         wanted = _within(shelf, wanted)
         answer = self.cached(shelf, user_id, wanted)
         if answer is not None:
@@ -56,20 +57,19 @@ class Ladder:
         position, person = self._state.position, shelf.person(user_id)
         if person is None:
             return None
-        answer = None if wanted.wish else await self._fresh(shelf, user_id, wanted)
-        if answer is None:
-            history = shelf.history(person)
-            try:
-                live = await self._ask(shelf, history, wanted, shelf.snapshot.kept if wanted.plain else wanted.k)
-            except LiveError as error:
-                answer = await self._fallen(shelf, history, wanted, error)
-            else:
-                answer = _live(shelf, live, wanted)
-                if wanted.plain:
-                    await self._share(shelf, user_id, position, live)
-        self._state.refresh()
-        now = shelf.person(user_id)
-        return answer if now is not None and _continues(person, now) else await self.for_user(shelf, user_id, wanted)
+        snapshot = shelf.snapshot.fingerprint
+        found = None if wanted.wish else await self._fresh.find(user_id, snapshot)
+        answer = None if found is None else _from_list(shelf, *found, wanted)
+        if answer is not None:
+            return answer
+        history = shelf.history(person)
+        try:
+            live = await self._ask(shelf, history, wanted, shelf.snapshot.kept if wanted.plain else wanted.k)
+        except LiveError as error:
+            return await self._fallen(shelf, history, wanted, error)
+        if wanted.plain:
+            await self._fresh.share(user_id, snapshot, position, live)
+        return _live(shelf, live, wanted)
 
     async def for_history(self, shelf: Shelf, history: Sequence[str], wanted: Wanted) -> Answer:
         """The items after a history of ids, oldest first."""
@@ -109,38 +109,8 @@ class Ladder:
             log.warning("the live model gave no answer: %s", error)
         if wanted.category or wanted.brand or wanted.wish:
             await indexed(shelf)
-        rung, items = fallback(shelf, history, wanted)
+        rung, items = await beside(shelf, lambda: fallback(shelf, history, wanted))
         return Answer(rung, items, shelf.bundle.versions(None), ignored)
-
-    async def _fresh(self, shelf: Shelf, user_id: str, wanted: Wanted) -> Answer | None:
-        """The live list that some replica made for the user since, if nothing has happened after it."""
-        try:
-            stored = await asyncio.to_thread(self._state.store.get_fresh, user_id, shelf.snapshot.fingerprint)
-        except StoreError:
-            return None
-        return None if stored is None else _from_list(shelf, **json.loads(stored), wanted=wanted)
-
-    async def _share(self, shelf: Shelf, user_id: str, position: int, live: LiveAnswer) -> None:
-        """Put a live list where all replicas find it; ``position``: the log's when the history was read."""
-        content = json.dumps({"items": live.items, "scores": live.scores}).encode()
-        snapshot = shelf.snapshot.fingerprint
-        sharing = asyncio.ensure_future(
-            asyncio.to_thread(self._state.store.put_fresh, user_id, snapshot, position, content)
-        )
-        self._sharing.add(sharing)
-        sharing.add_done_callback(self._shared)
-        await asyncio.wait([sharing], timeout=SHARED_S)
-
-    def _shared(self, sharing: asyncio.Future[None]) -> None:
-        self._sharing.discard(sharing)
-        if not sharing.cancelled() and (error := sharing.exception()) is not None:
-            log.warning("a live answer could not be kept: %s", error)
-
-
-async def indexed(shelf: Shelf) -> None:
-    """Have the catalogue's words read, by a thread the first time."""
-    if not shelf.catalogue.indexed:
-        await asyncio.to_thread(lambda: shelf.catalogue.index)
 
 
 def _within(shelf: Shelf, wanted: Wanted) -> Wanted:
@@ -159,8 +129,3 @@ def _from_list(shelf: Shelf, items: list[int], scores: list[float], wanted: Want
 
 def _live(shelf: Shelf, live: LiveAnswer, wanted: Wanted, ignored: int = 0) -> Answer:
     return Answer("live", shelf.first(live.items, live.scores, wanted), shelf.bundle.versions(live.model), ignored)
-
-
-def _continues(before: Person, now: Person) -> bool:
-    """Whether all that was known of a user still may be: it may not once the user was erased."""
-    return (before.known is None or now.known is not None) and now.new[: len(before.new)] == before.new

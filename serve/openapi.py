@@ -25,6 +25,7 @@ PROBLEMS = {
     401: "a known API key is needed",
     403: "the key lacks the scope",
     404: "the user or item is unknown",
+    408: "the body did not come in time",
     413: "the body is too large",
     414: "the query is too long",
     415: "the body is not application/json",
@@ -34,7 +35,7 @@ PROBLEMS = {
     500: "something that nobody foresaw; the log has it under the request's id",
     503: "not now: nothing is served yet, the event store does not accept writes, or the live model gives no reasons",
 }
-ANY, SECURED, WITH_BODY = (400, 421, 500), (401, 403, 414, 429, 503), (413, 415, 422)
+ANY, SECURED, WITH_BODY = (400, 421, 500), (401, 403, 414, 429, 503), (408, 413, 415, 422)
 
 
 def document(bodies: Bodies, k: int, limits: ServeSettings) -> dict[str, Any]:

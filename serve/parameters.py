@@ -13,7 +13,8 @@ from serve.questions import Wanted
 DEFAULT_K = 10
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 """Users, items or neighbours in one listing."""
-MAX_QUERY_BYTES = 65_536
+MAX_QUERY_BYTES = 12_288
+"""A request's head has 15 KB at HAProxy, which answers longer ones by itself."""
 _NOT_ENCODED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
+
+from semconv.artifacts.ragged import Int32
+
 Source = Literal["cache", "live", "fallback"]
 Rung = Literal["cache", "live", "collaborative", "popular"]
 """The steps of the ladder; the last two are what the source ``fallback`` stands for."""
@@ -44,17 +48,17 @@ class Answer:
         return self.rung if self.rung in ("cache", "live") else "fallback"  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiveQuestion:
     """A history of item indices, oldest first, asked of the model behind a snapshot (named by its fingerprint).
 
-    ``exclude``: indices that must not appear; ``budget_s``: seconds that are left when it is sent.
+    ``exclude``: indices that must not appear, int32; ``budget_s``: seconds that are left when it is sent.
     """
 
     snapshot: str
     history: tuple[int, ...]
     k: int
-    exclude: tuple[int, ...] = ()
+    exclude: Int32 = field(default_factory=lambda: np.zeros(0, np.int32))
     category: str | None = None
     brand: str | None = None
     wish: str = ""
@@ -103,11 +107,12 @@ class Event:
 class ItemChange:
     """What the shop says of an item since the catalogue was read; None leaves what was known.
 
-    ``deleted`` items appear nowhere; those not ``available`` are left out of lists and can be looked up.
+    ``deleted`` items appear nowhere; those not ``available`` are left out of lists and can be looked up. In the log
+    ``available`` is never None: an item is to be had unless the shop said otherwise since it was deleted last.
     """
 
     item_id: str
-    available: bool = True
+    available: bool | None = None
     deleted: bool = False
     title: str | None = None
     brand: str | None = None
@@ -118,7 +123,7 @@ class ItemChange:
 class Change:
     """An entry of the event store's log, numbered from 1: exactly one of the three is set.
 
-    ``erased`` is the digest of an erased user's id, as `serve.store.erased_digest` makes it.
+    ``erased`` is the digest of an erased user's id, as `semconv.corpus.later.erased_digest` makes it.
     """
 
     seq: int
@@ -134,4 +139,3 @@ class Accepted:
     stored: int
     repeated: bool
     seq: int = 0
-    more: dict[str, Any] = field(default_factory=dict)

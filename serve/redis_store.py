@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import redis
@@ -45,6 +45,7 @@ class RedisStore:
         self._closing = threading.Event()
         self._failure: StoreError | None = None
         self._position = 0
+        self._heard: list[Callable[[], None]] = []
         with self._failing():
             # a write that is sent again because its reply was lost might be done twice
             self._redis = redis.Redis.from_url(
@@ -66,6 +67,11 @@ class RedisStore:
         if self._failure is not None:
             raise self._failure
         return self._position
+
+    def announce(self, heard: Callable[[], None]) -> bool:
+        """`EventStore.announce`: by the listening thread, and by those that add entries here."""
+        self._heard.append(heard)
+        return True
 
     def changes(self, after: int, limit: int = PAGE, events_after: int = 0) -> list[Change]:
         """`EventStore.changes`."""
@@ -90,7 +96,7 @@ class RedisStore:
             )
         if outcome == 2:
             raise key_reused()
-        self._advance(seq)
+        self._added(seq)
         return Accepted(0 if outcome else len(events), bool(outcome), seq)
 
     def put_item(self, change: ItemChange) -> int:
@@ -103,7 +109,7 @@ class RedisStore:
                 before = self._redis.zrangebyscore(_name("marks"), number, number) if number else []
                 whole = merged(_mark_of(before[0]).item if before else None, change)
                 seq = self._put(keys, [self.id, change.item_id, number, item_to_json(whole)])
-        self._advance(seq)
+        self._added(seq)
         return int(seq)
 
     def erase(self, user_id: str) -> int:
@@ -112,7 +118,7 @@ class RedisStore:
         own = [self._of_user("user", user_id), _name("erased"), self._of_user("fresh", user_id)]
         with self._failing():
             seq, count = self._erase([*names, *own], [self.id, erased_digest(self.id, user_id).hex()])
-            self._advance(seq)
+            self._added(seq)
             rewrite_files(self._redis)
         return int(count)
 
@@ -165,6 +171,7 @@ class RedisStore:
                         message = announced.get_message(timeout=LISTEN_S)
                         self._advance(self._last() if message is None else int(message["data"]))
                         self._failure = None
+                        self._tell()
             except StoreError as error:
                 self._failure = error
                 self._closing.wait(LISTEN_S)
@@ -179,6 +186,16 @@ class RedisStore:
     def _advance(self, seq: int) -> None:
         with self._lock:
             self._position = max(self._position, seq)
+
+    def _added(self, seq: int) -> None:
+        """Who asks here next finds the entry; where it cannot be read now, the listening thread tries again."""
+        self._advance(seq)
+        with suppress(StoreError):
+            self._tell()
+
+    def _tell(self) -> None:
+        for heard in self._heard:
+            heard()
 
     def _of_user(self, kind: str, user_id: str) -> str:
         return _name(f"{kind}:{erased_digest(self.id, user_id).hex()}")

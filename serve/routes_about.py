@@ -14,7 +14,7 @@ from serve.service import Service
 
 
 class About:
-    """The handlers. ``extras`` is what the gateway adds to the status."""
+    """The handlers. ``extras`` is what the gateway adds to the status, and to what that says of one thing."""
 
     def __init__(
         self,
@@ -45,10 +45,13 @@ class About:
     async def status(self, call: Call) -> Response:
         """Versions, counts, age, and what the last swap came to."""
         self._parameters.nothing(call.query)
-        content = {"served": self._service.served is not None}
+        content: dict[str, Any] = {"served": self._service.served is not None}
         if content["served"]:
             content |= await self._service.status()
-        return json_response(content | dict(self._extras()))
+        for name, more in self._extras().items():
+            known = content.get(name)
+            content[name] = known | more if isinstance(known, dict) and isinstance(more, dict) else more
+        return json_response(content)
 
     async def health(self, _call: Call) -> Response:
         """The process answers."""

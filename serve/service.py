@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from semconv.config.serve import ServeSettings
+from serve.beside import beside, indexed
 from serve.bundle import Served
 from serve.impressions import Impressions
-from serve.ladder import Ladder, indexed
+from serve.ladder import Ladder
 from serve.questions import Accepted, Answer, Event, ItemChange, LiveClient, LiveError, Wanted
 from serve.reasons import Reasons
 from serve.search import search
@@ -38,6 +39,10 @@ class _Now:
     @property
     def main(self) -> Shelf:
         return self.shelves[self.served.main.variant]
+
+
+def _shelved(served: Served, state: ShopState) -> _Now:
+    return _Now(served, {bundle.variant: Shelf(bundle, state) for bundle in served})
 
 
 class Service:
@@ -75,7 +80,7 @@ class Service:
         through = min(self._state.through(bundle.snapshot.events) for bundle in served)
         if through < self._through:
             await asyncio.to_thread(self._state.forget, through)
-        self._now = _Now(served, {bundle.variant: Shelf(bundle, self._state) for bundle in served})
+        self._now = await asyncio.to_thread(_shelved, served, self._state)
         self._swaps += 1
         self._through = through
         with suppress(StoreError):  # what is in the snapshots is never counted twice; it only stays in memory
@@ -120,7 +125,12 @@ class Service:
     async def for_user(self, user_id: str, wanted: Wanted) -> Answer | None:
         """The user's list by the ladder: cache, live, collaborative, popular; None for a user whom nobody knows."""
         self._state.refresh()
-        answer = await self._ladder.for_user(self._current.of(user_id), user_id, wanted)
+        while True:
+            position = self._state.position
+            answer = await self._ladder.for_user(self._current.of(user_id), user_id, wanted)
+            self._state.refresh()
+            if not self._state.erased(user_id, position):
+                break
         if answer is not None:
             self.shown(user_id, answer)
         return answer
@@ -198,7 +208,7 @@ class Service:
         self._state.refresh()
         shelf = self._current.main
         await indexed(shelf)
-        return search(shelf, query, limit)
+        return await beside(shelf, lambda: search(shelf, query, limit))
 
     async def status(self) -> dict[str, Any]:
         """Fingerprints, counts and age of the main snapshot, all variants, the event log, what the live model says."""

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from semconv.artifacts.ragged import Int32
 from semconv.artifacts.topk_catalogue import CatalogueItem
 from semconv.artifacts.topk_shard import Known
 from serve.bundle import Bundle
 from serve.catalogue import Mask, fits
 from serve.questions import LiveQuestion, Wanted
 from serve.state import ShopState
+from serve.unavailable import Unavailable
 
 
 class UnknownItemsError(Exception):
@@ -34,7 +36,7 @@ class Person(NamedTuple):
 
 
 class Shelf:
-    """One bundle with the shop's state over it."""
+    """One bundle with the shop's state over it. To make one takes as long as to look up all that is out of stock."""
 
     def __init__(self, bundle: Bundle, state: ShopState) -> None:
         self.bundle = bundle
@@ -43,6 +45,7 @@ class Shelf:
         self.after = state.through(bundle.snapshot.events)
         """The last entry of the log that the snapshot holds."""
         self._state = state
+        self._unavailable = Unavailable(bundle.catalogue, state)
 
     def person(self, user_id: str) -> Person | None:
         """What is known of a user; None for one whom nobody knows. An erased one begins anew with later events."""
@@ -101,9 +104,10 @@ class Shelf:
                     matching_N[index] = fits(item, wanted.category, wanted.brand)
         return matching_N
 
-    def left_out(self, wanted: Wanted) -> list[int]:
-        """Indices of the items that are not to be had, and of those that a request leaves out."""
-        return self.catalogue.indices(self._state.unavailable | wanted.exclude)
+    def left_out(self, wanted: Wanted) -> Int32:
+        """Indices of the items that are not to be had, and of those that a request leaves out, int32."""
+        asked = np.asarray(self.catalogue.indices(wanted.exclude), np.int32)
+        return np.concatenate([self._unavailable.indices(), asked])
 
     def question(self, history: Sequence[int], wanted: Wanted, k: int, budget_s: float) -> LiveQuestion:
         """What to ask the live model, which knows the items by the snapshot's words alone.
@@ -112,13 +116,13 @@ class Shelf:
         """
         category, brand, exclude = wanted.category, wanted.brand, self.left_out(wanted)
         if (category or brand) and any(True for _ in self.renamed()):
-            exclude += np.flatnonzero(~self.matching(wanted)).tolist()
+            exclude = np.concatenate([exclude, np.flatnonzero(~self.matching(wanted)).astype(np.int32)])
             category = brand = None
         return LiveQuestion(
             snapshot=self.snapshot.fingerprint,
             history=tuple(history),
             k=k,
-            exclude=tuple(exclude),
+            exclude=exclude,
             category=category,
             brand=brand,
             wish=wanted.wish,

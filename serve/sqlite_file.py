@@ -47,9 +47,11 @@ class SQLiteFile:
         self._file: tuple[int, int] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _require_local(path)
+            if not path.exists():
+                path.touch(0o600)  # SQLite gives its other files the same mode
         except OSError as error:
-            raise StoreError(f"{path.parent} cannot be made: {error}", "Set serve.state to another folder") from None
-        _require_local(path)
+            raise StoreError(f"{path} cannot be made: {error}", "Set serve.state to another folder") from None
         with self.failing():
             self._prepare(self.connection(), schema, application)
         self._file = self._found()
@@ -82,8 +84,7 @@ class SQLiteFile:
             if self._found() != self._file:
                 raise self._replaced()
             connection = self.connection()
-            if not durable:
-                connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -91,8 +92,6 @@ class SQLiteFile:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if not durable:
-                    connection.execute("PRAGMA synchronous = FULL")
 
     def empty_log(self) -> None:
         """Bring the write-ahead log into the file and cut it to nothing, so that no deleted row is left in it."""

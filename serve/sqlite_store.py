@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from semconv.corpus.later import erased_digest
@@ -39,8 +39,9 @@ CREATE TABLE fresh (number INTEGER PRIMARY KEY, user INTEGER NOT NULL UNIQUE, sn
                     position INTEGER NOT NULL, answer BLOB NOT NULL);
 INSERT INTO log VALUES (lower(hex(randomblob(16))), 0)
 """
-"""Ids of users lie in ``users`` alone, whose rows are appended and overwritten by others of their length, and so never
-moved: of moved rows, as in an index, SQLite leaves copies in the unused part of a page, ``secure_delete`` or not.
+"""Ids of users lie in ``users`` alone, and of those only who have events: zeros lie in the place of others. Its rows
+are appended and overwritten by others of their length, and so never moved: of moved rows, as in an index, SQLite leaves
+copies in the unused part of a page, ``secure_delete`` or not.
 """
 _CHANGES = """
 SELECT seq, user_id, item_id, time, NULL, NULL FROM events JOIN users ON number = user WHERE seq > :events_after
@@ -93,6 +94,10 @@ class SQLiteStore:
             raise self._file.explained(error) from error
         return seen.seq
 
+    def announce(self, _heard: Callable[[], None]) -> bool:
+        """`EventStore.announce`: never, for everything is read in microseconds."""
+        return False
+
     def changes(self, after: int, limit: int = PAGE, events_after: int = 0) -> list[Change]:
         """`EventStore.changes`."""
         bounds = {"after": after, "events_after": max(after, events_after), "limit": limit}
@@ -115,7 +120,7 @@ class SQLiteStore:
                     raise key_reused()
                 if seen is not None:
                     return Accepted(0, True, seen[1])
-            numbers = {user_id: self._number(connection, user_id) for user_id in {e.user_id for e in events}}
+            numbers = {user_id: self._named(connection, user_id) for user_id in {e.user_id for e in events}}
             last = self._count(connection, len(events))
             first = last - len(events) + 1
             rows = [(seq, numbers[e.user_id], e.item_id, e.time) for seq, e in enumerate(events, first)]
@@ -186,21 +191,29 @@ class SQLiteStore:
         self._file.close()
 
     def _number(self, connection: sqlite3.Connection, user_id: str) -> int:
-        """The user's row in ``users``, made or filled in again where it has to be."""
-        digest, name = erased_digest(self.id, user_id), user_id.encode("utf-8", "surrogatepass")
-        row = connection.execute("SELECT number, user_id FROM users WHERE digest = ?", (digest,)).fetchone()
-        if row is None:
-            put = connection.execute("INSERT INTO users (digest, user_id) VALUES (?, ?)", (digest, name))
-            return int(put.lastrowid or 0)
-        if row[1] != name:
-            connection.execute("UPDATE users SET user_id = ? WHERE number = ?", (name, row[0]))
-        return int(row[0])
+        """The user's row in ``users``; where it has to be made it does not hold the id yet."""
+        digest, length = erased_digest(self.id, user_id), len(_bytes(user_id))
+        row = connection.execute("SELECT number FROM users WHERE digest = ?", (digest,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        put = connection.execute("INSERT INTO users (digest, user_id) VALUES (?, zeroblob(?))", (digest, length))
+        return int(put.lastrowid or 0)
+
+    def _named(self, connection: sqlite3.Connection, user_id: str) -> int:
+        """The user's row in ``users``, with the id."""
+        number, name = self._number(connection, user_id), _bytes(user_id)
+        connection.execute("UPDATE users SET user_id = ? WHERE number = ? AND user_id <> ?", (name, number, name))
+        return number
 
     def _count(self, connection: sqlite3.Connection, entries: int) -> int:
         """Numbers for so many new entries: the last of them."""
         self._seen.version = -1  # data_version tells of others' commits only
         (last,) = connection.execute("UPDATE log SET seq = seq + ? RETURNING seq", (entries,)).fetchone()
         return int(last)
+
+
+def _bytes(user_id: str) -> bytes:
+    return user_id.encode("utf-8", "surrogatepass")
 
 
 def _text(user_id: bytes) -> str:

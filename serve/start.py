@@ -36,6 +36,7 @@ def service(settings: Settings) -> Iterator[str]:
     args = Args.of(settings)
     args.check()
     variants = settled(args)
+    found = args.model_copy(update={"serve": args.serve.model_copy(update={"release": None})})  # `variants` say which
     host, port = settings.serve.host, free_port(settings.serve.host, settings.serve.port)
     url = base_url(host, port)
     joins = bool(ray.is_initialized() or settings.ray.address or os.environ.get("RAY_ADDRESS"))
@@ -49,7 +50,7 @@ def service(settings: Settings) -> Iterator[str]:
             of_serve, of_replicas = (flags, flags | ingress.FRONT) if joins else ({}, {})
             running = Running(url, ray.get_runtime_context().gcs_address, os.environ.get("RAY_AUTH_TOKEN", ""))
             try:
-                declared.start(declared.declared(args, variants, of_replicas), host, port, of_serve)
+                declared.start(declared.declared(found, variants, of_replicas), host, port, of_serve)
                 with running.kept(args.state):
                     yield url
             finally:
@@ -68,9 +69,10 @@ def settled(args: Args) -> Variants:
         for variant in variants.variants:
             open_snapshot(run_of(variant), variant.snapshot, args.cache)
     except SemconvError:
-        if not LastGood(args.state).read():
+        before = LastGood(args.state).read()
+        if not before:
             raise
-        return args.variants
+        return args.variants if args.serve.release is None else before[0]
     return variants
 
 

@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from semconv.corpus.later import erased_digest
-from serve.questions import Change, Event, ItemChange
-from serve.store import PAGE, EventStore, StoreError
+from serve.news import News, Page, pages
+from serve.questions import Event, ItemChange
+from serve.store import EventStore, StoreError
 
 RETRY_S = 0.5
 """Pause after the store could not be read, so that requests do not wait for it one after another."""
@@ -32,8 +33,8 @@ class ShopState:
         self._longest = longest
         self._lock = threading.Lock()
         self._retry_at = 0.0
-        self._log = _Log(through)
-        self._follow(self._log)
+        self._log = self._read(through)
+        self._news = News(store, self._log.position)
 
     @property
     def position(self) -> int:
@@ -62,7 +63,7 @@ class ShopState:
         try:
             if self.store.position() > self._log.position:
                 with self._lock:
-                    self._follow(self._log)
+                    self._take(self._log, self._news.since(self._log.position, self._log.through))
             self.error = None
         except StoreError as error:
             self._retry_at = time.monotonic() + RETRY_S
@@ -94,21 +95,22 @@ class ShopState:
         """
         if through == self._log.through:
             return
-        log = _Log(through)
-        self._follow(log)
-        with self._lock:
-            self._follow(log)
-            self._log = log
-
-    def _follow(self, log: _Log) -> None:
-        """Bring ``log`` up to what the store holds."""
+        log = self._read(through)
         while True:
-            head = self.store.position()
-            page = self.store.changes(log.position, PAGE, log.through)
+            with self._lock:
+                if log.position >= self._log.position:
+                    self._log = log
+                    return
+            self._take(log, pages(self.store, log.position, through))
+
+    def _read(self, through: int) -> _Log:
+        log = _Log(through)
+        self._take(log, pages(self.store, 0, through))
+        return log
+
+    def _take(self, log: _Log, found: Iterable[Page]) -> None:
+        for page in found:
             log.take(page, self.store.id, self._longest)
-            if len(page) < PAGE:
-                log.position = max(log.position, head)  # the last entries may be events that are not asked for
-                return
 
 
 class _Log:
@@ -124,10 +126,13 @@ class _Log:
         self.unavailable: frozenset[str] = frozenset()
         self._users: dict[bytes, str] = {}
 
-    def take(self, page: list[Change], store_id: str, longest: int) -> None:
-        """Take in the entries of ``page``, which come in order."""
-        unavailable: set[str] | None = None
-        for change in page:
+    def take(self, page: Page, store_id: str, longest: int) -> None:
+        """Take in the entries of ``page``, which come in order, but for those that were taken in before."""
+        stock: dict[str, bool] = {}
+        changes, last = page
+        for change in changes:
+            if change.seq <= self.position:
+                continue
             if change.event is not None:
                 self._take_event(change.seq, change.event, store_id, longest)
             elif change.erased is not None:
@@ -136,12 +141,12 @@ class _Log:
             elif change.item is not None:
                 self.items[change.item.item_id] = change.item
                 self.items_changed = change.seq
-                unavailable = set(self.unavailable) if unavailable is None else unavailable
-                gone = change.item.deleted or not change.item.available
-                (unavailable.add if gone else unavailable.discard)(change.item.item_id)
+                stock[change.item.item_id] = not change.item.deleted and change.item.available is not False
             self.position = change.seq
-        if unavailable is not None and unavailable != self.unavailable:
-            self.unavailable = frozenset(unavailable)
+        self.position = max(self.position, last)
+        if any((item_id in self.unavailable) == there for item_id, there in stock.items()):
+            gone = {item_id for item_id, there in stock.items() if not there}
+            self.unavailable = self.unavailable.difference(stock).union(gone)
 
     def _take_event(self, number: int, event: Event, store_id: str, longest: int) -> None:
         own = self.events.get(event.user_id)

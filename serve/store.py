@@ -7,7 +7,7 @@ which only grow; times are carried along and order nothing, so that a clock set 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +40,14 @@ class EventStore(Protocol):
 
     def position(self) -> int:
         """Number of the last entry, 0 for an empty log; cheap enough for each request."""
+        ...
+
+    def announce(self, heard: Callable[[], None], /) -> bool:
+        """Have ``heard`` called whenever there may be news, in other threads and before a method returns that made it.
+
+        False where it never will be: there `changes` is near enough to be asked on the way of a request. ``heard`` may
+        raise `StoreError`, and is called again then.
+        """
         ...
 
     def changes(self, after: int, limit: int = PAGE, events_after: int = 0) -> list[Change]:
@@ -120,10 +128,12 @@ def events_digest(store_id: str, events: Sequence[Event]) -> bytes:
 
 
 def merged(before: ItemChange | None, change: ItemChange) -> ItemChange:
-    """``change`` with what it leaves open taken from ``before``."""
-    if before is None:
-        return change
-    known = {name: getattr(before, name) for name in ("title", "brand", "categories") if getattr(change, name) is None}
+    """``change`` with what it leaves open taken from ``before``; an item is to be had unless that was denied."""
+    before = before or ItemChange(change.item_id)
+    left_open = [name for name in ("title", "brand", "categories", "available") if getattr(change, name) is None]
+    known = {name: getattr(before, name) for name in left_open}
+    if "available" in known:
+        known["available"] = before.deleted or before.available is not False
     return replace(change, **known)
 
 

@@ -1,7 +1,7 @@
 """The snapshot store: published versions on a local disk or an object store, and one of them current.
 
     versions/VERSION/...     the files of a snapshot; without manifest.json, written last, it is not published
-    CURRENT                  the version that is served
+    CURRENT                  the version that is served; below it those that were before, the last one first
     reading/VERSION.TOKEN    somebody publishes, fetches or points to this version: it is not to be removed
 
 A version's name begins with its time, so that names sort by age, and no two publications share one. Whoever removes a
@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 from semconv.artifacts.manifest import MANIFEST_NAME, Manifest
 from semconv.artifacts.publish import staging
-from semconv.artifacts.snapshot_cache import VERSION, copy_of, copy_whole, kept_copy, require_same
+from semconv.artifacts.snapshot_cache import VERSION, copy_of, copy_whole, kept_copy, manifest_of, require_same
 from semconv.artifacts.store_files import StoreFiles
 from semconv.artifacts.topk import TopKSnapshot
 from semconv.artifacts.topk_export import export_parquet
@@ -57,32 +57,43 @@ class SnapshotStore:
         Raises `ArtifactError` when the snapshot is not what its manifest says, `ResourceError` when the disk is full;
         then, as when the process is killed, what was current stays so, and nothing half done can be fetched.
         """
-        described = snapshot.manifest.files
-        self._files.require_space(sum(file["bytes"] for file in described.values()))
+        # As the folder is now, for it may have been replaced: files and manifest are to be of one snapshot.
+        content = manifest_of(snapshot.path)
+        manifest = Manifest.parse(content, str(snapshot.path / MANIFEST_NAME))
+        if manifest.fingerprint != snapshot.fingerprint:
+            raise ArtifactError(
+                f"{snapshot.path} is another snapshot than the one that was opened", "Open and publish it again"
+            )
+        self._files.require_space(sum(file["bytes"] for file in manifest.files.values()))
         version = self._next(snapshot.fingerprint)
         with self._reading(version):
             try:
-                for name, file in described.items():
+                for name, file in manifest.files.items():
                     source = snapshot.path / name
                     require_same(str(source), self._files.put(source, _folder(version) + name), file)
-                manifest = (snapshot.path / MANIFEST_NAME).read_bytes()
-                self._files.write(_folder(version) + MANIFEST_NAME, manifest)
+                self._files.write(_folder(version) + MANIFEST_NAME, content)
             except BaseException:
                 with contextlib.suppress(SemconvError):
                     self._files.delete_folder(_folder(version))
                 raise
-            self._files.write(CURRENT, version.encode())
+            self._make_current(version)
         self.prune(keep)
         return version
 
     def versions(self) -> list[str]:
         """Published versions, oldest first."""
-        return [name for name in self._names() if self._files.read(_folder(name) + MANIFEST_NAME) is not None]
+        return list(filter(self._has, self._names()))
 
     def current(self) -> str | None:
         """The version that is served; None before the first publication."""
-        content = self._files.read(CURRENT)
-        return None if content is None else content.decode().strip()
+        return next(iter(self._served()), None)
+
+    def before(self) -> list[str]:
+        """Versions to roll back to, the last that was current first.
+
+        Whoever goes back to one gives up those that came after it: they are not among these again.
+        """
+        return [version for version in self._served()[1:] if self._has(version)]
 
     def chosen(self, version: str | None) -> str:
         """This version, or the current one where none is named; raises `ArtifactError` where there is none."""
@@ -95,7 +106,7 @@ class SnapshotStore:
         """Make a published version the current one; to an earlier one, this is roll-back."""
         with self._reading(version):
             self.manifest(version)
-            self._files.write(CURRENT, version.encode())
+            self._make_current(version)
 
     def manifest(self, version: str) -> Manifest:
         """What a published version is."""
@@ -111,9 +122,11 @@ class SnapshotStore:
     def prune(self, keep: int) -> list[str]:
         """Remove all versions but the newest ``keep``, the current one and those that are being read.
 
-        What a killed publication left goes as well. Returns what was removed.
+        Where more than one is kept, so is the one to roll back to. What a killed publication left goes as well. Returns
+        what was removed.
         """
-        spared = {*self.versions()[-keep:], self.current(), *self._readers()}
+        way_back = self.before()[:1] if keep > 1 else []
+        spared = {*self.versions()[-keep:], self.current(), *way_back, *self._readers()}
         return [version for version in self._names() if version not in spared and self._remove(version)]
 
     def fetch(self, version: str, cache: Path) -> Path:
@@ -134,6 +147,20 @@ class SnapshotStore:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix=".export-") as cache, staging(folder) as out:
             export_parquet(TopKSnapshot.open(self.fetch(version, Path(cache))), out)
+
+    def _served(self) -> list[str]:
+        """The current version and those that were before, the last one first."""
+        return (self._files.read(CURRENT) or b"").decode().split()
+
+    def _make_current(self, version: str) -> None:
+        """In one step with what was before, so far as that is still there."""
+        served = self._served()
+        earlier = served[served.index(version) + 1 :] if version in served else served
+        there = set(self._names())
+        self._files.write(CURRENT, "\n".join((version, *(name for name in earlier if name in there))).encode())
+
+    def _has(self, version: str) -> bool:
+        return self._files.read(_folder(version) + MANIFEST_NAME) is not None
 
     def _names(self) -> list[str]:
         """All versions, published or not, oldest first."""

@@ -1,7 +1,9 @@
 """Files of a store, on a local disk or on any filesystem that pyarrow opens by URI, by names relative to its root.
 
-A file appears whole or not at all: an object store has it so, and on a local disk it is written aside, fsynced and
-renamed. Credentials come from the environment alone and are kept out of every message.
+On a local disk a file appears whole or not at all: it is written aside, fsynced and renamed. So it is on an object
+store, but for a file whose source fails midway; other filesystems may show any file in part. There the order protects:
+whoever writes many files writes last the one that names them, with their digests. Credentials come from the
+environment alone and are kept out of every message.
 """
 
 from __future__ import annotations
@@ -138,7 +140,7 @@ class StoreFiles:
             yield path
             return
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
             yield str(aside)
@@ -160,6 +162,14 @@ class StoreFiles:
                 f"{where} cannot be reached: {_without_secrets(str(error))}",
                 "Check that the store is there and that its keys, in the environment, allow it",
             ) from None
+
+
+def _make_folder(folder: Path) -> None:
+    """With all above it; durable on return, as is what each of them is named in."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        fsync(folder.parent)
 
 
 def _copied(reader: BinaryIO, writer: BinaryIO | None) -> str:

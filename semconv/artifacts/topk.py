@@ -3,7 +3,7 @@
     shards/00000.arrow ..  one row a user, sorted by the UTF-8 bytes of the id: user_id string,
                            items fixed_size_list<int32>[kept], scores fixed_size_list<float32>[kept], best first,
                            filled up with -1 and -inf where fewer could be recommended,
-                           history list<int32> (oldest first, the last ``precache.history`` items),
+                           history list<int32> (oldest first; the last ``precache.history`` items, by default all),
                            stamp fixed_size_binary[16] (BLAKE2b-128 of the whole history, int32 little-endian)
     items.arrow            the catalogue, one row an item in item order: item_id string, title, brand string (null where
                            unknown), categories list<string>, codes fixed_size_list<int32>[L], popularity int64,
@@ -70,11 +70,6 @@ class TopKSnapshot(Artifact):
     def n_items(self) -> int:
         """Items in the catalogue, N."""
         return int(self.catalogue.num_rows)
-
-    @property
-    def levels(self) -> int:
-        """Codes per item, L."""
-        return int(self._codes.shape[1])
 
     @property
     def events(self) -> tuple[str, int] | None:

@@ -65,13 +65,15 @@ class TopKWriter:
         self._scratch = [self._folder / f"{shard:05d}.unsorted" for shard in range(shards)]
         self._writers = [pa.ipc.new_stream(str(path), self._schema) for path in self._scratch]
         self._waiting: list[pa.RecordBatch] = []
+        self._bytes = 0
         self.written = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Take in users, schema `users_schema`."""
         self._waiting.append(batch)
+        self._bytes += batch.nbytes
         self.written += batch.num_rows
-        if sum(waiting.nbytes for waiting in self._waiting) >= WAITING:
+        if self._bytes >= WAITING:
             self._spread()
 
     def finish(self, users: pa.StringArray) -> None:
@@ -90,7 +92,7 @@ class TopKWriter:
         if not self._waiting:
             return
         table = pa.Table.from_batches(self._waiting, self._schema).combine_chunks()
-        self._waiting = []
+        self._waiting, self._bytes = [], 0
         order, ends = _by_shard(table["user_id"].combine_chunks(), len(self._writers))
         for writer, rows in zip(self._writers, np.split(order, ends[:-1]), strict=True):
             if len(rows):

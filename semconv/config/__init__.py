@@ -20,6 +20,7 @@ from semconv.config.evaluate import EvaluateSettings
 from semconv.config.leaves import Positive, Section, determining
 from semconv.config.precache import PrecacheSettings
 from semconv.config.recommend import RecommendSettings
+from semconv.config.release import NightSettings, ReleaseSettings
 from semconv.config.run import RaySettings, RunSettings
 from semconv.config.serve import ServeSettings
 from semconv.config.settings import Settings
@@ -37,10 +38,12 @@ __all__ = [
     "GraphSettings",
     "ItemToItemSettings",
     "LightgcnSettings",
+    "NightSettings",
     "Positive",
     "PrecacheSettings",
     "RaySettings",
     "RecommendSettings",
+    "ReleaseSettings",
     "RqVaeSettings",
     "RunSettings",
     "SasrecSettings",

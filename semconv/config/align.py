@@ -44,6 +44,9 @@ class AlignSettings(Section):
     spelling: Literal["compact", "tokens"] = setting(
         "compact", "history spelt as one position an item (compact) or as code tokens in the vocabulary (tokens)"
     )
+    start: str | None = operational(
+        None, "folder of an aligned model whose weights training starts from; its content, not its path, is what counts"
+    )
     max_history: Positive = setting(50, "most recent items of a history that the model sees")
     depth_width: Positive = setting(128, "width of the compact decoder, at most the LLM's own (compact)")
     tasks: TaskSettings = setting(TaskSettings(), "the families of alignment tasks")

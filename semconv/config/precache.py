@@ -17,7 +17,11 @@ class PrecacheSettings(Section):
         0, "items kept per user beyond k, so that lists stay long when a request leaves some out", ge=0
     )
     filter_seen: bool = setting(True, "leave out items the user already has")
-    history: Positive = setting(200, "most recent items of each user's history kept beside the list")
+    history: Positive | None = setting(
+        None,
+        "most recent items of each user's history kept beside the list; none: all. With fewer the service does not "
+        "know the earlier ones, and may recommend them once the user has done something more",
+    )
     similar: Positive = setting(20, "neighbours kept per item")
     metadata: tuple[MetadataField, ...] = setting(
         ("title", "brand", "categories"), "what the snapshot says of each item; filters need brand and categories"

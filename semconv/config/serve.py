@@ -23,6 +23,9 @@ class ServeSettings(Section):
     replicas: Positive = operational(2, "ingress replicas; two, so that one answers while the other swaps")
     live_replicas: Positive = operational(1, "replicas of the live model")
     snapshot: str | None = operational(None, "snapshot folder, or a store with #VERSION; none: topk of the run")
+    release: str | None = operational(
+        None, "releases (release.store): the current one is served, or one by #NAME; goes before serve.snapshot"
+    )
     variants: tuple[VariantSettings, ...] = operational((), "experiments; the run itself answers everybody else")
     salt: str = operational("semconv", "of the hash that draws users for experiments; another one draws anew")
     cache: str | None = operational(None, "node-local folder for snapshots of a store; none: inside serve.state")
@@ -41,7 +44,9 @@ class ServeSettings(Section):
     max_id_length: Positive = operational(256, "longest user or item id a request may carry (characters)")
     max_wish: Positive = operational(200, "longest wish, query, category or brand (characters)")
     max_body_bytes: Positive = operational(1_048_576, "largest request body (bytes)")
-    prepared: Positive = operational(20_000, "answers kept ready to send in each ingress replica")
+    prepared: Positive = operational(
+        20_000, "answers kept ready to send in each ingress replica; 20,000 lists of 50 items are some 115 MiB"
+    )
     live_batch_size: Positive = operational(16, "requests decoded together, at most")
     live_wait_ms: float = operational(0.0, "longest wait for such a batch to fill (milliseconds)", ge=0)
     live_queue: Positive = operational(64, "live requests waiting at an ingress replica before it falls back at once")

@@ -13,6 +13,7 @@ from semconv.config.evaluate import EvaluateSettings
 from semconv.config.leaves import Section
 from semconv.config.precache import PrecacheSettings
 from semconv.config.recommend import RecommendSettings
+from semconv.config.release import NightSettings, ReleaseSettings
 from semconv.config.run import RaySettings, RunSettings
 from semconv.config.serve import ServeSettings
 from semconv.config.tokenize import TokenizeSettings
@@ -33,6 +34,8 @@ class Settings(Section):
     evaluate: EvaluateSettings = Field(EvaluateSettings(), description="metrics")
     precache: PrecacheSettings = Field(PrecacheSettings(), description="top K of every user")
     serve: ServeSettings = Field(ServeSettings(), description="the HTTP service")
+    release: ReleaseSettings = Field(ReleaseSettings(), description="what goes live, and back")
+    night: NightSettings = Field(NightSettings(), description="what a night starts from")
 
     @model_validator(mode="after")
     def _append_continues_another_run(self) -> Settings:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from semconv.errors import InputError
 
 EVENTS = pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("time", pa.int64())])
 SAID = "events.json"
+ABSORBED = "absorbed.parquet"
+"""File of a corpus that took in events of exports (`semconv.corpus.absorb`): which, schema `EVENTS`."""
 EXPORT = "Export them with python -m serve.events export --out DIR"
 
 
@@ -100,10 +103,12 @@ def histories_of(corpus: Corpus, later: Later | None = None) -> Histories:
     """All that the users of a corpus did, and what came later.
 
     An erased user of the corpus is left with what was done after the erasure, and is left out where that is nothing.
+    Events that the corpus took in already are not joined again.
     """
     ids = pa.array(corpus.user_ids, pa.string())
     if later is None:
         return Histories(ids, corpus.sequences)
+    later = not_absorbed(corpus, later)
     erased_U = _erased(corpus.user_ids, later)
     base = corpus.sequences
     if erased_U.any():
@@ -129,6 +134,27 @@ def histories_of(corpus: Corpus, later: Later | None = None) -> Histories:
         unknown=later.events.num_rows - len(known),
         forgotten=int(erased_U.sum()),
     )
+
+
+def not_absorbed(corpus: Corpus, later: Later) -> Later:
+    """An export without the events that the corpus took in; the log may have been compacted since, or not.
+
+    All events of erased users stay: what the corpus holds of them is not looked at.
+    """
+    stored = corpus.path / ABSORBED
+    if not stored.exists():
+        return later
+    erased = {user for user, gone in zip(corpus.user_ids, _erased(corpus.user_ids, later), strict=True) if gone}
+    left = Counter(map(_key, pq.read_table(stored, schema=EVENTS).to_pylist()))
+    fresh = []
+    for event in later.events.to_pylist():
+        left[_key(event)] -= 1
+        fresh.append(left[_key(event)] < 0 or event["user_id"] in erased)
+    return replace(later, events=later.events.filter(pa.array(fresh, pa.bool_())))
+
+
+def _key(event: dict[str, object]) -> tuple[object, ...]:
+    return tuple(event[name] for name in EVENTS.names)
 
 
 def _erased(user_ids: list[str], later: Later) -> npt.NDArray[np.bool_]:

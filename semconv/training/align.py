@@ -20,9 +20,10 @@ from semconv.alignment.registry import description_of, weights_of
 from semconv.alignment.room import read_at_once
 from semconv.alignment.sequences import windows
 from semconv.alignment.spelling import compact_example, compact_size, token_example, token_size
-from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors
+from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors, Recommender
 from semconv.artifacts.examples import ExampleRow
 from semconv.config import AlignSettings
+from semconv.errors import ArtifactError
 from semconv.llm.causal import CausalBeamModel
 from semconv.llm.compact import DESCRIPTION, CompactModel
 from semconv.llm.compact_batch import pack_examples
@@ -48,17 +49,30 @@ TOKEN_ROW = 256
 
 @dataclass(frozen=True)
 class Inputs:
-    """The artifacts an alignment starts from; without ``examples``, the same ones are made as they are asked for."""
+    """The artifacts an alignment starts from; without ``examples``, the same ones are made as they are asked for.
+
+    ``start`` is a model in the same spelling and shape whose weights training begins with, of tokens that these
+    continue.
+    """
 
     corpus: Corpus
     vectors: ItemVectors
     tokens: ItemTokens
     base: BaseModel
     examples: AlignmentExamples | None = None
+    start: Recommender | None = None
 
 
 def alignment(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
-    """The job for the chosen spelling. Raises as `open_builder` does, and for examples of other settings."""
+    """The job for the chosen spelling.
+
+    Raises as `open_builder` does, for examples of other settings, and `ArtifactError` for a start of another shape.
+    """
+    if inputs.start is not None and inputs.start.spelling != settings.spelling:
+        raise ArtifactError(
+            f"{inputs.start.path} is spelt in {inputs.start.spelling}, and align.spelling is {settings.spelling}",
+            "Start from a model of the same spelling",
+        )
     return (_compact if settings.spelling == "compact" else _tokens)(inputs, settings, seed)
 
 
@@ -88,6 +102,8 @@ def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
             item_weight=settings.item_weight,
         )
         model.attach(tokens.codes, vectors)
+        if inputs.start is not None:
+            _start_from(model, CompactModel.load(inputs.start.path, tokens.codes, vectors))
         return model
 
     def export(trained: Trained, folder: Path) -> None:
@@ -101,12 +117,24 @@ def _compact(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
     return _job(inputs, settings, seed, build, examples, pack_examples, export, lambda model: model)
 
 
+def _start_from(model: CompactModel, start: CompactModel) -> None:
+    if start.shape != model.shape:
+        raise ArtifactError(
+            f"The model that training starts from has the shape {start.shape}, and the settings ask for {model.shape}",
+            "Give the settings that it was aligned with",
+        )
+    model.load_state_dict(start.state_dict())
+
+
 def _tokens(inputs: Inputs, settings: AlignSettings, seed: int) -> Job:
     levels, codes = inputs.tokens.levels, inputs.tokens.codes_per_level
 
     def spoken() -> tuple[Any, Any]:
-        tokenizer = load_tokenizer(inputs.base.path)
-        model = load_causal(inputs.base.path, tokenizer)
+        source = inputs.base.path if inputs.start is None else inputs.start.path
+        tokenizer = load_tokenizer(source)
+        model = load_causal(source, tokenizer)
+        if inputs.start is not None:
+            return tokenizer, model
         torch.manual_seed(seed)
         meanings_LCD = projected_codes(inputs.tokens.quantizer) if settings.code_rows == "projected" else None
         add_code_tokens(tokenizer, model, levels, codes, meanings_LCD)

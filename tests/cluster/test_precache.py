@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import precache_shop
+import pyarrow as pa
 import pytest
 import ray.exceptions
 from precache_shop import N_ITEMS, RECOMMEND, USERS, K, make_shop, open_counter, open_nothing, precache, user_ids_of
@@ -14,6 +15,7 @@ from ray import cloudpickle
 
 from pipelines.explain import explain
 from semconv.artifacts import Corpus, ItemTokens, Run, stamp_of
+from semconv.corpus.later import EVENTS, write_later
 from semconv.errors import ResourceError
 from semconv.recommend.ranker import NO_ITEM
 
@@ -52,6 +54,19 @@ def test_every_user_has_the_rankers_own_list_after_all_they_have_done(
         assert len(found.items) == (min(kept, N_ITEMS - len(histories[user])) if filter_seen else kept)
         np.testing.assert_array_equal(found.history, histories[user][-4:])
         assert snapshot.stamp(user_id) == stamp_of(histories[user])
+
+
+def test_a_long_history_is_in_the_snapshot_whole(run: Run, tmp_path: Path) -> None:
+    """Or the service would recommend again what is no longer in it, once the user has done something more."""
+    corpus, rng = Corpus.open(run.artifact("corpus")), np.random.default_rng(1)
+    later = rng.integers(0, N_ITEMS, 1500).tolist()
+    rows = [{"user_id": corpus.user_ids[0], "item_id": f"i{item}", "time": 0} for item in later]
+    (tmp_path / "events").mkdir()
+    write_later(tmp_path / "events", [pa.RecordBatch.from_pylist(rows, EVENTS)], store="ab" * 16, seq=1500)
+    found = precache(run, tmp_path / "topk", events=str(tmp_path / "events")).lookup(corpus.user_ids[0])
+    assert found is not None
+    assert found.history.tolist() == [*corpus.sequences[0].tolist(), *later]
+    assert not set(found.items.tolist()) & set(later)
 
 
 def test_the_snapshot_says_of_items_what_a_service_needs(run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ray import cloudpickle
 from ray.data import DataContext
 
 from semconv.artifacts import Corpus, Run
+from semconv.errors import ResourceError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,3 +66,11 @@ def test_a_job_that_asks_for_something_else_begins_afresh(run: Run, tmp_path: Pa
     asked = Asked(tmp_path / "asked")
     precache(run, run.artifact("topk"), asked, batch_size=6, filter_seen=False)
     assert len(asked.histories) == USERS
+
+
+def test_a_second_job_for_the_same_run_is_refused_while_the_first_goes_on(run: Run, tmp_path: Path) -> None:
+    with (run.path / ".precache.lock").open("a") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with pytest.raises(ResourceError, match=r"Another precache of .* is going on"):
+            precache(run, tmp_path / "topk")
+    assert precache(run, tmp_path / "topk").n_users == USERS

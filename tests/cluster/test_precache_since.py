@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,20 @@ def test_everybody_is_ranked_by_another_model(
     precache(make_shop(tmp_path, seed=6), tmp_path / "topk", asked, since=str(before.path))
     assert len(asked.histories) == USERS
     assert "it has another tokens\n" in capsys.readouterr().err
+
+
+def test_nothing_is_carried_over_from_a_snapshot_that_was_damaged(
+    run: Run, before: TopKSnapshot, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(before.path, damaged)
+    shard = damaged / "shards" / "00000.arrow"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"00000\.arrow is not what was published"):
+        precache(run, tmp_path / "topk", since=str(damaged))
+    assert not (tmp_path / "topk").exists()
 
 
 def test_an_interrupted_incremental_job_goes_on(run: Run, before: TopKSnapshot, events: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.precache_kept import done
 from semconv.artifacts import Corpus, Manifest, Run, TopKSnapshot
 from tests.conftest import REPOSITORY
 from tests.kill import kill_when
@@ -21,12 +22,6 @@ def copied(run: Run, root: Path) -> tuple[Run, list[str]]:
     shutil.copytree(run.path, root / run.path.name, ignore=shutil.ignore_patterns("topk", ".*"))
     job = ["pipelines.precache", "--config", "tests/tiny.yaml", "--run.root", str(root), "--precache.batch_size", "2"]
     return Run(str(root), run.path.name), job
-
-
-def done(run: Run) -> float:
-    """Share of the units that are on record as whole."""
-    records = [p for p in run.private("precache").glob("*/tries/*/done/*.parquet") if "pending" not in p.name]
-    return len(records) / max(1, len(list(run.private("precache").glob("*/units/*.parquet"))))
 
 
 @pytest.mark.timeout(1800)

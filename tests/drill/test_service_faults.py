@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -14,9 +15,11 @@ import psutil
 import pytest
 
 from semconv.artifacts import Corpus, Run, TopKSnapshot
+from semconv.artifacts.snapshot_store import located
 from tests.e2e.load import CONNECTIONS, Load
 from tests.e2e.other_snapshot import damaged, truncate
 from tests.e2e.served import Service, served
+from tests.e2e.writer import Writer
 
 BACK_S = 120.0
 
@@ -27,9 +30,17 @@ def snapshot(tiny_run: Run) -> TopKSnapshot:
 
 
 @pytest.fixture(scope="module")
-def service(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def own_run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The tiny shop again, to be damaged."""
+    run = Run(str(tmp_path_factory.mktemp("runs")), tiny_run.path.name)
+    shutil.copytree(tiny_run.path, run.path)
+    return run
+
+
+@pytest.fixture(scope="module")
+def service(own_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     own = ["--serve.live_deadline_s", 5]
-    with served(tiny_run, tmp_path_factory.mktemp("drill") / "state", *own) as started:
+    with served(own_run, tmp_path_factory.mktemp("drill") / "state", *own) as started:
         yield started
 
 
@@ -44,6 +55,12 @@ def wait(holds: Callable[[], bool], patience_s: float = BACK_S) -> float:
 
 def others(service: Service, name: str, known: set[int]) -> list[psutil.Process]:
     return [process for process in service.processes(name) if process.pid not in known]
+
+
+def seen(load: Load, writer: Writer, back_s: float) -> str:
+    """What a drill came to, for docs/reliability.md."""
+    lost, answered = len(load.failures), load.answers.total()
+    return f"lost {lost} of {lost + answered} requests; back after {back_s:.1f} s; events: {writer.told}"
 
 
 def live_source(service: Service, corpus: Corpus) -> str:
@@ -62,26 +79,32 @@ def test_an_ingress_replica_killed_loses_its_open_connections_at_most_and_none_a
     service: Service, snapshot: TopKSnapshot
 ) -> None:
     known = {process.pid for process in service.processes("Gateway")}
-    with Load(service.url, snapshot) as load:
+    with Load(service.url, snapshot) as load, Writer(service.url, snapshot) as writer:
         load.reach(300)
         service.processes("Gateway")[0].send_signal(signal.SIGKILL)
         killed = time.monotonic()
-        wait(lambda: len(others(service, "Gateway", known)) > 0)
+        back_s = wait(lambda: len(others(service, "Gateway", known)) > 0)
         load.reach(500)
+        writer.reach(20)
+    print(seen(load, writer, back_s))
     assert len(load.failures) <= CONNECTIONS
     assert load.later(killed + 1) == []
+    writer.require_stored(service.state)
 
 
 def test_a_live_replica_killed_costs_no_answer_and_comes_back(
     service: Service, snapshot: TopKSnapshot, corpus: Corpus
 ) -> None:
     assert live_source(service, corpus) == "live"
-    with Load(service.url, snapshot) as load:
+    with Load(service.url, snapshot) as load, Writer(service.url, snapshot) as writer:
         service.processes("semconv:Live")[0].send_signal(signal.SIGKILL)
         assert live_source(service, corpus) == "fallback"
-        wait(lambda: live_source(service, corpus) == "live")
+        back_s = wait(lambda: live_source(service, corpus) == "live")
         load.reach(100)
+    print(seen(load, writer, back_s))
     assert load.failures == []
+    assert writer.failures == 0
+    writer.require_stored(service.state)
 
 
 def test_a_live_model_that_hangs_for_a_minute_is_waited_for_no_longer_than_the_deadline(
@@ -89,7 +112,7 @@ def test_a_live_model_that_hangs_for_a_minute_is_waited_for_no_longer_than_the_d
 ) -> None:
     (live,) = service.processes("semconv:Live")
     sources = set()
-    with Load(service.url, snapshot) as load:
+    with Load(service.url, snapshot) as load, Writer(service.url, snapshot) as writer:
         live.suspend()
         try:
             until = time.monotonic() + 60
@@ -99,25 +122,33 @@ def test_a_live_model_that_hangs_for_a_minute_is_waited_for_no_longer_than_the_d
                 assert time.monotonic() - began < 20
         finally:
             live.resume()
-        wait(lambda: live_source(service, corpus) == "live")
+        back_s = wait(lambda: live_source(service, corpus) == "live")
         load.reach(100)
+    print(seen(load, writer, back_s))
     assert sources == {"fallback"}
     assert load.failures == []
+    assert writer.failures == 0
+    writer.require_stored(service.state)
 
 
 def test_haproxy_killed_is_back_within_forty_seconds(service: Service, snapshot: TopKSnapshot) -> None:
-    service.processes("/haproxy ")[-1].send_signal(signal.SIGKILL)
-
     def ready() -> bool:
         try:
             return httpx.get(f"{service.url}/readyz", timeout=2, trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
 
-    assert wait(ready) < 40
+    with Writer(service.url, snapshot) as writer:
+        writer.reach(10)
+        service.processes("/haproxy ")[-1].send_signal(signal.SIGKILL)
+        back_s = wait(ready)
+        writer.reach(10)
     with Load(service.url, snapshot) as load:
         load.reach(300)
+    print(seen(load, writer, back_s))
+    assert back_s < 40
     assert load.failures == []
+    writer.require_stored(service.state)
 
 
 def without_a_file(folder: Path) -> None:
@@ -158,3 +189,38 @@ def test_a_damaged_snapshot_is_refused_by_name_and_the_old_one_answers_on(
     assert done.returncode == 2
     assert names in done.stderr
     assert load.failures == []
+
+
+def test_files_of_the_run_cut_short_while_they_are_served_cost_no_answer_and_no_replica(
+    service: Service, own_run: Run, snapshot: TopKSnapshot
+) -> None:
+    whole = {file: file.read_bytes() for file in own_run.artifact("topk").rglob("*.arrow")}
+    known = {process.pid for process in service.processes("Gateway")}
+    with Load(service.url, snapshot) as load, Writer(service.url, snapshot) as writer:
+        load.reach(100)
+        for file, content in whole.items():
+            os.truncate(file, len(content) // 2)
+        load.reach(300)
+        assert load.failures == []
+        assert {process.pid for process in service.processes("Gateway")} == known
+        service.processes("Gateway")[0].send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        back_s = wait(lambda: len(others(service, "Gateway", known)) > 0)
+        load.reach(500)
+    print(seen(load, writer, back_s))
+    for file, content in whole.items():
+        file.write_bytes(content)
+    assert len(load.failures) <= CONNECTIONS
+    assert load.later(killed + 1) == []
+
+
+def test_a_copy_that_was_damaged_while_nothing_ran_is_made_anew_at_the_start(
+    tiny_run: Run, snapshot: TopKSnapshot, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    copy = located(str(snapshot.path), state / "cache", own=True)
+    truncate(copy)
+    with served(tiny_run, state) as restarted, Load(restarted.url, snapshot) as load:
+        load.reach(100)
+    assert load.failures == []
+    TopKSnapshot.open(copy).verify()

@@ -48,10 +48,6 @@ def snapshot(tiny_run: Run) -> TopKSnapshot:
     return TopKSnapshot.open(tiny_run.artifact("topk"))
 
 
-def state_of(service: Service) -> Path:
-    return Path(service.arguments[service.arguments.index("--serve.state") + 1])
-
-
 def send(client: httpx.Client, corpus: Corpus, number: int) -> int:
     """Send an event of a user of its own; the answer's status."""
     event = {"user_id": f"visitor {number}", "item_id": corpus.item_ids[number % corpus.n_items]}
@@ -69,7 +65,7 @@ def fill(folder: Path) -> Path:
 
 def require_stored(service: Service, accepted: list[int]) -> None:
     """Every accepted event is in the log once, and no other of these."""
-    store = open_store(state_of(service) / FILE)
+    store = open_store(service.state / FILE)
     try:
         for number in range(max(accepted) + 1):
             assert len(store.events_of(f"visitor {number}")) == (number in accepted)
@@ -82,7 +78,7 @@ def test_a_locked_event_store_refuses_events_and_stops_no_answer(
 ) -> None:
     with service.client() as client, Load(service.url, snapshot) as load:
         assert send(client, corpus, 0) == 201
-        with contextlib.closing(sqlite3.connect(state_of(service) / FILE)) as other:
+        with contextlib.closing(sqlite3.connect(service.state / FILE)) as other:
             other.execute("BEGIN EXCLUSIVE")
             assert send(client, corpus, 1) == 503
             load.reach(100)
@@ -97,7 +93,7 @@ def test_a_full_disk_refuses_events_stops_no_answer_and_loses_nothing_that_was_a
 ) -> None:
     accepted, refused = [0, 2], 0
     with service.client() as client, Load(service.url, snapshot) as load:
-        ballast = fill(state_of(service).parent)
+        ballast = fill(service.state.parent)
         for number in range(10, 400):
             status = send(client, corpus, number)
             assert status in (201, 503)

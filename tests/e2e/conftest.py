@@ -10,6 +10,7 @@ import pytest
 
 from semconv.artifacts import Corpus, Run, TopKSnapshot
 from tests.conftest import REPOSITORY
+from tests.e2e.other_snapshot import write_reversed
 from tests.e2e.served import Service, served
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -54,3 +55,9 @@ def corpus(tiny_run: Run) -> Corpus:
 def snapshot(tiny_run: Run) -> TopKSnapshot:
     """What the service serves."""
     return TopKSnapshot.open(tiny_run.artifact("topk"))
+
+
+@pytest.fixture(scope="session")
+def other(tiny_run: Run, snapshot: TopKSnapshot, tmp_path_factory: pytest.TempPathFactory) -> TopKSnapshot:
+    """Another snapshot of the same run, in which every list differs."""
+    return write_reversed(snapshot, tiny_run, tmp_path_factory.mktemp("other") / "topk")

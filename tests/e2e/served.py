@@ -27,6 +27,11 @@ class Service(NamedTuple):
     process: psutil.Process
     arguments: list[str]
 
+    @property
+    def state(self) -> Path:
+        """Its folder of what outlives a restart."""
+        return Path(self.arguments[self.arguments.index("--serve.state") + 1])
+
     def client(self, **more: object) -> httpx.Client:
         """A client of its own connections, patient with a busy machine."""
         return httpx.Client(base_url=self.url, timeout=120, trust_env=False, **more)  # type: ignore[arg-type]

@@ -69,10 +69,19 @@ def test_nobody_is_recommended_anything_on_a_port_that_other_machines_reach(
     assert [port for port in outside if '"source"' in answer(port, path)] == []
 
 
+def haproxys_config(service: Service) -> Path:
+    (place,) = {" ".join(one.cmdline()).split(" -f ")[1].split()[0] for one in service.processes(HAPROXY)}
+    return Path(place)
+
+
 def test_haproxys_files_and_the_token_are_for_the_owner_alone(service: Service) -> None:
-    (command,) = {" ".join(one.cmdline()) for one in service.processes(HAPROXY)}
-    config = Path(command.split(" -f ")[1].split()[0])
-    assert stat.S_IMODE(config.parent.parent.stat().st_mode) == 0o700
-    state = Path(service.arguments[service.arguments.index("--serve.state") + 1])
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    assert stat.S_IMODE((state / "running.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(haproxys_config(service).parent.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(service.state.stat().st_mode) == 0o700
+    assert stat.S_IMODE((service.state / "running.json").stat().st_mode) == 0o600
+
+
+def test_haproxy_tells_no_log_of_requests_and_waits_for_no_client_for_long(service: Service) -> None:
+    config = haproxys_config(service).read_text().splitlines()
+    told = {line.split()[1] for line in config if line.split()[:1] == ["log"]}
+    assert told == {"/dev/null", "global"}
+    assert "timeout client 60s" in [line.strip() for line in config]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from semconv.artifacts import Run, TopKSnapshot
@@ -14,13 +15,8 @@ from semconv.config.serve import VariantSettings
 from serve.args import Variants
 from serve.last_good import LastGood
 from tests.e2e.load import Load
-from tests.e2e.other_snapshot import damaged, truncate, write_reversed
+from tests.e2e.other_snapshot import damaged, truncate
 from tests.e2e.served import Service, served
-
-
-@pytest.fixture(scope="module")
-def other(tiny_run: Run, snapshot: TopKSnapshot, tmp_path_factory: pytest.TempPathFactory) -> TopKSnapshot:
-    return write_reversed(snapshot, tiny_run, tmp_path_factory.mktemp("other") / "topk")
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +95,13 @@ def test_a_restart_with_something_broken_comes_up_with_what_was_good_last(
     good = VariantSettings(name="main", run=str(tiny_run.path.absolute()), snapshot=str(other.path))
     LastGood(state).write(Variants(variants=(good,)))
     bad = damaged(snapshot, tmp_path / "bad", truncate)
-    with served(tiny_run, state, "--serve.snapshot", bad) as restarted:
+    with served(tiny_run, state, "--serve.snapshot", bad, "--serve.impressions") as restarted:
         status = status_of(restarted)
         assert status["versions"]["snapshot"] == other.fingerprint
         assert "00000.arrow" in status["refused"]["reason"]
+        assert live_answer(restarted, other) == ("live", other.fingerprint)
         with Load(restarted.url, other) as load:
             load.reach(50)
         assert load.failures == []
+    shown = pq.read_table(state / "impressions", columns=["position"])
+    assert shown.column("position").to_pylist().count(1) == load.answers.total(), "the last ones are written at the end"

@@ -25,7 +25,7 @@ def test_a_store_from_its_first_version_to_a_roll_back(snapshot: TopKSnapshot, w
     assert say("verify") == f"{third} is what was published"
     assert say("rollback") == f"current: {second}"
     assert say("rollback") == f"current: {first}"
-    with pytest.raises(ArtifactError, match="No version is older"):
+    with pytest.raises(ArtifactError, match="No version was current before"):
         say("rollback")
     assert say("point", "--version", second) == f"current: {second}"
     assert say("prune", "--keep", 1) == f"removed {first}"
@@ -33,6 +33,18 @@ def test_a_store_from_its_first_version_to_a_roll_back(snapshot: TopKSnapshot, w
     assert say("fetch", "--cache", tmp_path / "cache") == str(tmp_path / "cache" / second)
     assert say("export", "--version", third, "--out", tmp_path / "out") == f"exported {third} to {tmp_path / 'out'}"
     assert (tmp_path / "out" / "items.parquet").is_file()
+
+
+def test_a_roll_back_never_goes_to_a_version_that_was_rolled_back_from(snapshot: TopKSnapshot, where: Path) -> None:
+    def say(action: str, *arguments: object) -> str:
+        return run([action, "--store", str(where), *map(str, arguments)])
+
+    good, bad = (say("publish", "--snapshot", snapshot.path).removeprefix("published ") for _ in range(2))
+    assert say("rollback") == f"current: {good}"
+    say("publish", "--snapshot", snapshot.path)
+    assert say("rollback") == f"current: {good}"
+    assert say("point", "--version", bad) == f"current: {bad}"
+    assert say("rollback") == f"current: {good}"
 
 
 def test_an_error_is_one_message(

@@ -79,6 +79,60 @@ def test_a_version_that_is_being_fetched_stays_until_it_is_there(
     assert store.prune(1) == [first]
 
 
+def test_a_snapshot_that_is_replaced_while_it_is_published_is_published_as_it_was_or_not_at_all(
+    store: SnapshotStore, snapshot: TopKSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, put = store.publish(snapshot), StoreFiles.put
+
+    def replaced_after(files: int) -> None:
+        seen = iter(range(files))
+
+        def put_and_replace(self: StoreFiles, source: Path, name: str) -> str:
+            digest = put(self, source, name)
+            if next(seen, None) is None:
+                write_snapshot(snapshot.path, ["somebody else"])
+            return digest
+
+        monkeypatch.setattr(StoreFiles, "put", put_and_replace)
+
+    replaced_after(len(snapshot.manifest.files) - 1)
+    store.verify(store.publish(snapshot))
+    replaced_after(1)
+    with pytest.raises(ArtifactError, match="is another snapshot than the one that was opened"):
+        store.publish(snapshot)
+    opened_now = TopKSnapshot.open(write_snapshot(snapshot.path, USERS).path)
+    with pytest.raises(ArtifactError, match="is not what was published"):
+        store.publish(opened_now)
+    assert len(store.versions()) == 2
+    assert before in store.versions()
+
+
+def test_what_was_current_before_is_known_whatever_was_published_since(
+    store: SnapshotStore, snapshot: TopKSnapshot
+) -> None:
+    good, bad = store.publish(snapshot), store.publish(snapshot)
+    assert store.before() == [good]
+    store.point(good)
+    assert store.before() == []
+    worse = store.publish(snapshot)
+    assert (store.current(), store.before()) == (worse, [good])
+    store.point(bad)
+    assert store.before() == [worse, good]
+    store.point(good)
+    assert store.before() == []
+
+
+def test_the_way_back_is_not_pruned(store: SnapshotStore, snapshot: TopKSnapshot) -> None:
+    good = store.publish(snapshot)
+    for _ in range(3):
+        latest = store.publish(snapshot, keep=2)
+        assert (store.current(), store.before()) == (latest, [good])
+        assert good in store.versions()
+        store.point(good)
+    store.prune(1)
+    assert store.versions() == [good, latest]
+
+
 @pytest.mark.parametrize("step", ["read", "point"])
 def test_a_version_that_is_taken_up_in_the_moment_of_its_removal_comes_back(
     store: SnapshotStore, snapshot: TopKSnapshot, step: str, monkeypatch: pytest.MonkeyPatch

@@ -103,7 +103,6 @@ def test_items_are_found_by_id_and_shown_as_the_catalogue_has_them(tmp_path: Pat
     assert snapshot.item_index("zebr") is None
     assert snapshot.item_index("\ud800") is None
     assert [column.tolist() for column in snapshot.popular] == [[1, 3, 4, 0, 2], [5, 5, 2, 1, 0]]
-    assert snapshot.levels == CODES.shape[1]
     assert [snapshot.codes(index) for index in range(len(CATALOGUE))] == [tuple(codes) for codes in CODES.tolist()]
     assert [snapshot.similar(index)[0].tolist() for index in range(len(CATALOGUE))] == [[1, 2], [0], [], [4, 0], [3, 2]]
     assert [len(snapshot.similar(index)[1]) for index in range(len(CATALOGUE))] == [2, 1, 0, 2, 2]

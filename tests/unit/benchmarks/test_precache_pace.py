@@ -1,4 +1,4 @@
-"""The arithmetic of the precache benchmark and the users that it makes, by hand."""
+"""The arithmetic of the precache benchmark, by hand."""
 
 from __future__ import annotations
 

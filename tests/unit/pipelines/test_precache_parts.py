@@ -74,7 +74,7 @@ def test_a_units_answers_read_as_they_were_written(tmp_path: Path) -> None:
     job = Job(tmp_path)
     job.divide(np.array([2, 0]), Ragged.of([[1], [2, 3], []]), 5)
     ranking = answered(job, tmp_path / "tries" / "0000", 0)
-    assert job.left() == []
+    assert (job.left(), job.share()) == ([], 1)
     ((users, found),) = job.answers()
     assert users.tolist() == [2, 0]
     np.testing.assert_array_equal(found.items, ranking.items)
@@ -102,6 +102,9 @@ def test_damaged_answers_are_named(tmp_path: Path) -> None:
     (tmp_path / "tries" / "0000" / "scored" / "x-0.parquet").write_bytes(b"PAR1")
     with pytest.raises(ArtifactError, match=r"x-0\.parquet cannot be read.*--run\.force"):
         list(job.answers())
+    (tmp_path / "tries" / "0000" / "done" / "x.parquet").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"x\.parquet cannot be read.*--run\.force"):
+        job.left()
 
 
 def snapshot_of(target: Path, histories: dict[str, list[int]]) -> TopKSnapshot:

@@ -37,7 +37,7 @@ QUERIES = [
     ),
     Hostile("GET", f"{LIST}?exclude=a,b,c,d,e,f", 422),
     Hostile("GET", f"{LIST}?{'&'.join(['exclude=a'] * 100_000)}", 414),
-    Hostile("GET", f"{LIST}?{'&'.join(['exclude=a'] * 5000)}", 400),
+    Hostile("GET", f"{LIST}?{'&'.join(['exclude=a'] * 1000)}", 400),
     Hostile("GET", f"{LIST}?wish={'x' * 31}", 422),
     Hostile("GET", f"{LIST}?brand=%00", 422),
     Hostile("GET", f"{LIST}?category='%20OR%201=1--", 200),
@@ -195,7 +195,7 @@ WRITES = [
     ),
     *(
         Hostile("PUT", ITEM, 422, body)
-        for body in ('{"available": "no"}', '{"available": 0}', '{"available": null}', '{"codes": [1]}')
+        for body in ('{"available": "no"}', '{"available": 0}', '{"available": [true]}', '{"codes": [1]}')
     ),
     *(
         Hostile("PUT", ITEM, 422, body)

@@ -106,7 +106,21 @@ class StoreContract:
         store.put_item(ItemChange("b"))
         store.put_item(ItemChange("a", deleted=True, available=False))
         whole = ItemChange("a", available=False, deleted=True, title="Soap", brand="Dove", categories=())
-        assert store.changes(0) == [Change(3, item=ItemChange("b")), Change(4, item=whole)]
+        assert store.changes(0) == [Change(3, item=ItemChange("b", available=True)), Change(4, item=whole)]
+
+    def test_says_that_an_item_is_to_be_had_only_where_the_shop_does(self, store: EventStore) -> None:
+        def there(change: ItemChange) -> bool | None:
+            (said,) = store.changes(store.put_item(change) - 1)
+            assert said.item is not None
+            return None if said.item.deleted else said.item.available
+
+        assert there(ItemChange("a", title="Soap")) is True
+        assert there(ItemChange("a", available=False)) is False
+        assert there(ItemChange("a", title="Rose soap")) is False
+        assert there(ItemChange("a", available=True)) is True
+        assert there(ItemChange("a", available=False)) is False
+        assert there(ItemChange("a", deleted=True)) is None
+        assert there(ItemChange("a", title="Soap again")) is True
 
     def test_erases_a_user_and_nobody_else(self, store: EventStore) -> None:
         store.add_events([*events("ann", "a"), *events("bob", "b"), *events("ann", "c")], key="k")
@@ -136,6 +150,22 @@ class StoreContract:
         store.erase(erased)
         assert traces(kept)
         assert not traces(erased)
+
+    def test_a_list_that_is_shared_too_late_brings_no_erased_user_back(
+        self, store: EventStore, traces: Callable[[str], int]
+    ) -> None:
+        erased, never_there = "erased-0123456789", "never-0123456789"
+        store.add_events(events(erased, "a"))
+        before = store.position()
+        store.erase(erased)
+        store.put_fresh(erased, "s", before, b"[]")
+        assert store.get_fresh(erased, "s") is None
+        store.put_fresh(never_there, "s", store.position(), b"[]")
+        assert store.get_fresh(never_there, "s") == b"[]"
+        assert (traces(erased), traces(never_there)) == (0, 0)
+        store.add_events(events(never_there, "a"))
+        assert [event.user_id for event in store.events_of(never_there)] == [never_there]
+        assert traces(never_there)
 
     def test_shares_a_fresh_list(self, opened: Opener) -> None:
         one, other = opened(), opened()

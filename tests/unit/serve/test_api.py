@@ -173,6 +173,20 @@ def test_items_are_found_shown_changed_and_taken_out(shop: Shop) -> None:
     check_problem(shop.call("DELETE", "/v1/items/nowhere"), 404, "unknown-item")
 
 
+def test_words_of_an_item_say_nothing_of_its_stock(shop: Shop) -> None:
+    def put(**said: Any) -> bool:
+        told: dict[str, Any] = shop.call("PUT", "/v1/items/zebra", content=said).json()
+        return bool(told["available"])
+
+    assert not put(available=False)
+    assert not put(title="Old zebra")
+    assert not put(brand="Zoo", available=None)
+    assert put(available=True)
+    assert not put(available=False)
+    shop.call("DELETE", "/v1/items/zebra")
+    assert put(title="Zebra again")
+
+
 def test_an_item_s_id_with_a_comma_is_one_item_to_leave_out(shop: Shop) -> None:
     shop.call("PUT", "/v1/items/a,b", content={})
     shop.call("GET", recommendations("user 3", "?k=1&exclude=a,b&brand=x"))
@@ -181,12 +195,13 @@ def test_an_item_s_id_with_a_comma_is_one_item_to_leave_out(shop: Shop) -> None:
 
 
 def test_the_status_says_what_is_served_and_what_the_gateway_adds(shop: Shop) -> None:
-    shop.extras |= {"ingress": "haproxy", "refused": {"reason": "damaged"}}
+    shop.extras |= {"ingress": "haproxy", "refused": {"reason": "damaged"}, "events": {"store": "sqlite"}}
     status = shop.call("GET", "/v1/status").json()
     assert (status["users"], status["items"], status["k"]) == (len(USERS), len(CATALOGUE), 3)
     assert status["versions"]["snapshot"] == shop.snapshot.fingerprint
     assert status["live"]["up"]
     assert (status["served"], status["ingress"], status["refused"]) == (True, "haproxy", {"reason": "damaged"})
+    assert status["events"] == {"position": 0, "error": None, "store": "sqlite"}
     shop.live.broken = down()
     assert not shop.call("GET", "/v1/status").json()["live"]["up"]
 

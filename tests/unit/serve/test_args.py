@@ -38,8 +38,8 @@ def test_the_config_is_one_that_serve_accepts_on_loopback_and_its_arguments_are_
 
 def test_the_config_sets_the_flags_of_the_ingress_for_every_process_of_serve() -> None:
     config = ServeDeploySchema.model_validate(CONFIG)
-    assert config.controller_options.runtime_env == {"env_vars": ingress.PACE | ingress.HAPROXY}
-    everything = ingress.PACE | ingress.HAPROXY | ingress.FRONT
+    assert config.controller_options.runtime_env == {"env_vars": ingress.DEFAULTS | ingress.HAPROXY}
+    everything = ingress.DEFAULTS | ingress.HAPROXY | ingress.FRONT
     assert config.applications[0].runtime_env == {"env_vars": everything}
 
 

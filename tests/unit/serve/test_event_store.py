@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,14 @@ def traces(where: str) -> Callable[[str], int]:
 
 class TestSQLiteStore(StoreContract):
     pass
+
+
+def test_its_files_are_for_the_owner_alone_in_a_folder_that_is_not(where: str) -> None:
+    Path(where).parent.mkdir(mode=0o755)
+    store = SQLiteStore(Path(where))
+    store.add_events(events("ann", "a"))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in Path(where).parent.iterdir()} == {0o600}
+    store.close()
 
 
 def test_hears_of_another_connection_at_once(where: str) -> None:

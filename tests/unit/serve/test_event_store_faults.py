@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +21,8 @@ from serve.store import StoreError, open_store
 from tests.conftest import REPOSITORY
 from tests.unit.serve.store_contract import events
 
+NORMAL, FULL = 1, 2
+"""What SQLite calls its modes of waiting for the disk."""
 LOCKER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -73,6 +76,42 @@ def test_another_process_holds_the_lock(file: Path) -> None:
     state.refresh()
     assert state.events("ann") == ["a", "c"]
     store.close()
+
+
+def test_an_event_after_a_list_that_could_not_be_kept_waits_for_the_disk(file: Path) -> None:
+    """The disk fails while a shared list, which need not last, is undone; the thread's next event has to last."""
+    store = SQLiteStore(file)
+    failing = Failing(store._file.connection())
+    store._file._own.connection = failing  # type: ignore[assignment]
+    failing.refused = ("INSERT OR REPLACE INTO fresh", "ROLLBACK")
+    with pytest.raises(StoreError):
+        store.put_fresh("ann", "s", 0, b"[]")
+    assert failing.modes == [NORMAL]
+    failing.refused = ()
+    store.add_events(events("ann", "a"))
+    assert failing.modes == [NORMAL, FULL]
+    store.close()
+
+
+class Failing:
+    """A connection that fails at some statements, having done what it was asked to undo; ``modes``: at each begin."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.refused: tuple[str, ...] = ()
+        self.modes: list[int] = []
+        self._connection = connection
+
+    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+        if statement.startswith("BEGIN"):
+            self.modes += self._connection.execute("PRAGMA synchronous").fetchone()
+        if not statement.strip().startswith(self.refused or ("never",)):
+            return self._connection.execute(statement, *parameters)
+        if statement == "ROLLBACK":
+            self._connection.execute(statement)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
 
 def test_the_disk_is_full(small_disk: Path) -> None:

@@ -71,7 +71,13 @@ class Replica:
         self.service, self.live = Recorded(), Model()
         self.last_good = LastGood(state)
         self.changeover = Changeover(
-            cast(Service, self.service), cast(Any, self.live), self.last_good, salt="s", cache=state, opener=open_named
+            cast(Service, self.service),
+            cast(Any, self.live),
+            self.last_good,
+            salt="s",
+            cache=state,
+            opener=open_named,
+            kept_opener=open_named,
         )
 
     async def to(self, *names: str) -> None:
@@ -182,18 +188,42 @@ def test_a_swap_waits_until_the_live_model_has_it_too(replica: Replica, monkeypa
     assert replica.service.swaps == ["a", "b"]
 
 
-def test_a_live_model_that_is_down_or_refuses_holds_up_no_swap(
-    replica: Replica, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_live_model_that_is_down_or_slow_holds_up_no_swap(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(replica.to("a"))
     replica.live.up = False
     asyncio.run(replica.changeover.to(wanted("b")))
-    replica.live.up, replica.live.refused = True, {"reason": "no model"}
-    asyncio.run(replica.changeover.to(wanted("c")))
-    replica.live.refused = None
+    replica.live.up = True
     monkeypatch.setattr(changeover, "LIVE_S", 0.01)
-    asyncio.run(replica.changeover.to(wanted("d")))
-    assert replica.service.swaps == ["a", "b", "c", "d"]
+    asyncio.run(replica.changeover.to(wanted("c")))
+    assert replica.service.swaps == ["a", "b", "c"]
+
+
+def test_what_the_live_model_cannot_open_is_refused_here_too(replica: Replica) -> None:
+    asyncio.run(replica.to("a"))
+    replica.live.refused = {"reason": "its weights are damaged", "wanted": wanted("b")}
+    asyncio.run(replica.changeover.to(wanted("b")))
+    assert replica.service.swaps == ["a"]
+    assert "its weights are damaged" in replica.refused["reason"]
+    assert replica.changeover.outcome["served"] == wanted("a")
+
+
+def test_an_earlier_refusal_of_the_live_model_refuses_nothing_and_is_not_taken_for_an_answer(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changeover, "LOOK_S", 0.001)
+
+    async def waits() -> None:
+        await replica.to("a")
+        replica.live.refused = {"reason": "its weights are damaged", "wanted": wanted("earlier")}
+        change = asyncio.create_task(replica.changeover.to(wanted("b")))
+        await asyncio.sleep(0.05)
+        assert replica.service.swaps == ["a"]
+        replica.live.models["b"], replica.live.refused = "m", None
+        await change
+
+    asyncio.run(waits())
+    assert replica.service.swaps == ["a", "b"]
+    assert replica.refused is None
 
 
 def test_a_disk_that_takes_nothing_stops_no_swap(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from serve import http
 from serve.bodies import LARGE, parse
 from serve.http import ProblemError
 from serve.keys import add
@@ -95,6 +96,35 @@ def test_reading_stops_as_soon_as_a_body_is_too_long(shop: Shop) -> None:
 
     assert asyncio.run(ask_forever()) == 413
     assert read <= LIMITS.max_body_bytes + 100
+
+
+def test_a_client_that_stops_in_the_middle_of_its_body_is_waited_for_no_longer_than_the_limit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BODY_S", 0.05)
+    event = json.dumps({"user_id": "a", "item_id": "zebra"}).encode()
+    sent: list[Any] = []
+
+    async def ask() -> None:
+        begun = [{"type": "http.request", "body": event[:9], "more_body": True}]
+
+        async def receive() -> dict[str, Any]:
+            if not begun:
+                await asyncio.Event().wait()
+            return begun.pop()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": EVENTS, "raw_path": EVENTS.encode(), "query_string": b""}
+        await shop.api(scope | {"headers": headers}, receive, send)
+
+    asyncio.run(ask())
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert json.loads(sent[1]["body"])["type"] == "urn:semconv:body-too-slow"
+    assert shop.store.position() == 0
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_stores_nothing(shop: Shop) -> None:

@@ -21,7 +21,7 @@ def shown(*command: str, environment: dict[str, str] | None = None) -> subproces
 def test_a_command_runs_with_the_flags_in_its_environment() -> None:
     done = shown(sys.executable, "-c", SHOW)
     assert done.returncode == 0, done.stderr
-    assert dict(line.split("=") for line in done.stdout.split()) == ingress.HAPROXY | ingress.PACE
+    assert dict(line.split("=") for line in done.stdout.split()) == ingress.HAPROXY | ingress.DEFAULTS
 
 
 def test_a_pace_that_a_person_has_set_stays_and_the_mode_does_not() -> None:
@@ -49,6 +49,8 @@ def test_ray_serve_reads_the_flags_as_they_are_meant(tmp_path: Path) -> None:
         "RAY_SERVE_ENABLE_HA_PROXY",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED",
         "RAY_SERVE_HAPROXY_METRICS_ENABLED",
+        "RAY_SERVE_HAPROXY_LOG_TARGET",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S",
         "PROXY_HEALTH_CHECK_PERIOD_S",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S",
         *(f"RAY_SERVE_{name}" for name in ingress.SIDE_PORTS),
@@ -60,8 +62,8 @@ def test_ray_serve_reads_the_flags_as_they_are_meant(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, env=wanted, check=True)
     values, places = done.stdout.splitlines()
-    assert values.split() == ["True", "True", "False", "2.0", "2.0", "29101", "28404", "28500"]
-    own = [place for place in places.split() if place not in ("/metrics", "/stats")]
+    assert values.split() == ["True", "True", "False", "/dev/null", "60", "2.0", "2.0", "29101", "28404", "28500"]
+    own = [place for place in places.split() if place not in ("/metrics", "/stats", "/dev/null")]
     assert len(own) == 5
     assert all(Path(place).is_relative_to(tmp_path) for place in own)
 

@@ -133,7 +133,7 @@ def test_cached_lists_leave_out_what_is_gone_and_short_ones_are_live(shop: Shop)
     assert ask(shop, "ann") == ("live", ["tart", "pie", "roll"])
     assert set(shop.oven.asked[-1].exclude) == set(indices(["oat", "bun", "cake"]))
     assert ask(shop, "ann") == ("cache", ["tart", "pie", "roll"])
-    changed(shop, "cake", title="Plum cake")
+    changed(shop, "cake", title="Plum cake", available=True)
     assert shop.service.cached("ann", Wanted(3)) is not None
     assert ask(shop, "ann", exclude=frozenset({"pie", "tart"}), k=1) == ("cache", ["cake"])
 
@@ -192,6 +192,17 @@ def test_without_the_model_neighbours_answer_and_popular_items_fill_up(shop: Sho
     assert after(shop, "tart", k=8) == ("collaborative", ["pie", "rye", "oat"])  # no more than the snapshot's k
     assert after(shop, "bun") == ("popular", ["rye", "oat", "spelt"])
     assert asyncio.run(shop.service.for_history(["bun"], Wanted(1))).items[0]["score"] == 9.0
+
+
+def test_popular_items_that_the_snapshot_does_not_list_as_such_fill_up_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semconv.artifacts.topk_catalogue.POPULAR", 2)
+    shop = open_shop(tmp_path, bake(tmp_path / "run"))
+    shop.oven.failure = LiveError("down")
+    assert after(shop, "bun", k=2) == ("popular", ["rye", "oat"])
+    assert after(shop, "bun") == ("popular", ["rye", "oat", "spelt"])
+    assert after(shop, "tart", category="sweet") == ("collaborative", ["pie", "bun", "roll"])
 
 
 def test_the_shops_own_rules_hold_without_the_model(tmp_path: Path) -> None:

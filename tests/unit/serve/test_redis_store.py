@@ -10,7 +10,7 @@ import pytest
 
 redis = pytest.importorskip("redis")
 
-from serve.questions import ItemChange  # noqa: E402
+from serve.questions import Change, ItemChange  # noqa: E402
 from serve.redis_store import RedisStore  # noqa: E402
 from serve.state import ShopState  # noqa: E402
 from serve.store import StoreError, open_store  # noqa: E402
@@ -62,7 +62,7 @@ def test_changes_of_an_item_by_many_at_once_are_all_kept(where: str) -> None:
     for writer in writers:
         writer.join()
     (left,) = stores[0].changes(0)
-    assert left.item == ItemChange("a", title="Soap", brand="Dove", categories=("Bath",))
+    assert left.item == ItemChange("a", available=True, title="Soap", brand="Dove", categories=("Bath",))
     for store in stores:
         store.close()
 
@@ -124,6 +124,43 @@ def test_a_server_that_hangs_stops_neither_refresh_nor_the_caller_for_long(tmp_p
         process.send_signal(signal.SIGCONT)
         _until(lambda: _refreshed(state).error is None)
         store.close()
+
+
+def test_what_others_add_is_read_by_no_request(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, other = RedisStore(where), RedisStore(where)
+    state, readers, changes = ShopState(store), set(), store.changes
+
+    def watched(*asked: int) -> list[Change]:
+        readers.add(threading.current_thread())
+        return changes(*asked)
+
+    monkeypatch.setattr(store, "changes", watched)
+    other.add_events(events("ann", "a"))
+    other.put_item(ItemChange("x", available=False))
+    other.add_events(events("ann", "b"))
+    _until(lambda: _refreshed(state).position == 3)
+    assert (state.events("ann"), state.unavailable) == (["a", "b"], {"x"})
+    assert readers
+    assert threading.current_thread() not in readers
+    state.forget(1)
+    other.erase("ann")
+    _until(lambda: _refreshed(state).position == 4)
+    assert (state.events("ann"), state.unavailable, state.erased("ann", 3)) == ([], {"x"}, True)
+    store.close()
+    other.close()
+
+
+def test_what_was_added_here_is_known_at_once(where: str) -> None:
+    store = RedisStore(where)
+    state = ShopState(store)
+    for number in range(1, 30):
+        store.add_events(events("ann", f"item-{number}"))
+        assert len(_refreshed(state).events("ann")) == number
+    store.put_item(ItemChange("x", available=False))
+    assert _refreshed(state).unavailable == {"x"}
+    store.erase("ann")
+    assert _refreshed(state).events("ann") == []
+    store.close()
 
 
 def test_two_databases_of_a_server_are_two_logs(where: str) -> None:

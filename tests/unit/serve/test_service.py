@@ -63,6 +63,50 @@ def test_a_swap_is_seen_by_the_next_request_and_not_by_those_under_way(shop: Sho
     assert shop.service.epoch != epoch
 
 
+def test_a_request_under_way_keeps_the_event_that_the_next_snapshot_holds(shop: Shop, tmp_path: Path) -> None:
+    before = shop.service.served
+    assert before is not None
+    add(shop, Event("ann", "oat", 0))
+    exported = {"store": shop.state.store.id, "seq": 1}
+    after = serve(shop, bake(tmp_path / "run", name="after", events=exported))
+
+    async def swap_meanwhile() -> Answer | None:
+        rank = shop.oven.rank
+
+        async def slowly(question: Any) -> Any:
+            await shop.service.swap(after)
+            return await rank(question)
+
+        shop.oven.rank = slowly  # type: ignore[method-assign]
+        return await shop.service.for_user("ann", Wanted(3))
+
+    answer = asyncio.run(swap_meanwhile())
+    assert answer is not None
+    assert (answer.rung, answer.versions["snapshot"]) == ("live", before.main.snapshot.fingerprint)
+    assert "oat" not in [item["item_id"] for item in answer.items]
+
+
+def test_who_is_erased_during_a_swap_is_answered_anew_from_the_next_snapshot(shop: Shop, tmp_path: Path) -> None:
+    add(shop, Event("ann", "oat", 0))
+    after = serve(shop, bake(tmp_path / "run", name="after", events={"store": shop.state.store.id, "seq": 2}))
+
+    async def erase_and_swap_meanwhile() -> Answer | None:
+        rank = shop.oven.rank
+
+        async def slowly(question: Any) -> Any:
+            shop.oven.rank = rank  # type: ignore[method-assign]
+            await shop.service.erase("ann")
+            await shop.service.swap(after)
+            return await rank(question)
+
+        shop.oven.rank = slowly  # type: ignore[method-assign]
+        return await shop.service.for_user("ann", Wanted(3))
+
+    answer = asyncio.run(erase_and_swap_meanwhile())
+    assert answer is not None
+    assert answer.versions["snapshot"] == after.main.snapshot.fingerprint
+
+
 def test_events_are_counted_once_whatever_is_swapped_in_and_back(shop: Shop, tmp_path: Path) -> None:
     for item in ("bun", "pie"):
         add(shop, Event("ann", item, 0))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serve import news
 from serve import state as state_module
 from serve.questions import ItemChange
 from serve.sqlite_store import SQLiteStore
@@ -123,7 +124,7 @@ def test_forgets_what_the_snapshots_hold_and_remembers_it_again(store: EventStor
 
 
 def test_reads_a_long_log_in_pages(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_module, "PAGE", 3)
+    monkeypatch.setattr(news, "PAGE", 3)
     store.add_events(events("ann", *"abcdefg"))
     store.put_item(ItemChange("x", available=False))
     assert ShopState(store).events("ann") == list("abcdefg")

@@ -1,0 +1,182 @@
+"""Releases: corpus, tokens, model, snapshot and report under one manifest, promoted through a gate, and back.
+
+python -m pipelines.release gate --config configs/shop.yaml                       # compares, changes nothing
+python -m pipelines.release promote --config configs/shop.yaml
+python -m pipelines.release promote --config configs/shop.yaml --because "a smaller model, half the price"
+python -m pipelines.release rollback --config configs/shop.yaml
+python -m pipelines.release list --config configs/shop.yaml
+
+The run of the settings is the candidate. What the gate refuses is promoted only for a reason, which the manifest keeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from pipelines.release_gate import Weighed, run_of, weigh
+from pipelines.release_service import swap
+from semconv.artifacts import Run
+from semconv.artifacts.release import PROMOTED, ROLLED_BACK, Release, Releases, open_releases
+from semconv.cli import load_settings
+from semconv.config import Settings
+from semconv.errors import ArtifactError, SemconvError
+from semconv.evaluation.gate import text
+from semconv.evaluation.gate_sides import figures_of
+
+PROGRAM = "pipelines.release"
+Say = Callable[[str], None]
+
+
+def promote(settings: Settings, because: str | None = None, say: Say = print, run: Run | None = None) -> Release:
+    """Make a run the current release, and have the service of the settings serve it, if ``release.service`` says so.
+
+    ``run`` is the settings' own where none is given.
+
+    A run that is the current release already stays it. Raises `ArtifactError` where the gate refuses it without a
+    reason ``because``; `ResourceError` where the service does not take it: then the current release stays.
+    """
+    releases = open_releases(settings.release.store, settings.run.root)
+    weighed = weigh(run or Run(settings.run.root, settings.run.name), releases, settings.release)
+    if weighed.current is not None and weighed.is_current:
+        say(f"nothing is new since release {weighed.current.name}")
+        _serve(settings, releases, weighed.current, say)
+        return weighed.current
+    for line in text(weighed.verdicts):
+        say(line)
+    _require_passed(weighed, because)
+    release = _made(releases, weighed, because)
+    _enter(settings, releases, release, PROMOTED, because, say)
+    for version in releases.prune(settings.release.keep):
+        say(f"removed snapshot {version}")
+    return release
+
+
+def rollback(settings: Settings, to: str | None = None, because: str | None = None, say: Say = print) -> Release:
+    """Go back to the release before the current one, or to the one named.
+
+    Raises `ArtifactError` where there is none, or where its run has changed or its snapshot is gone; `ResourceError` as
+    `promote`.
+    """
+    releases = open_releases(settings.release.store, settings.run.root)
+    current = releases.chosen(None)
+    name = to or current.against
+    if name is None:
+        raise ArtifactError(
+            f"Release {current.name} was the first, and there is none to go back to",
+            "Promote another, or name one --to",
+        )
+    release = releases.read(name)
+    release.require(run_of(release))
+    _enter(settings, releases, release, ROLLED_BACK, because, say)
+    return release
+
+
+def _enter(settings: Settings, releases: Releases, release: Release, what: str, because: str | None, say: Say) -> None:
+    """Change what is served, and only then which release is current; where the service refuses, all stays."""
+    before = releases.current()
+    releases.point_snapshots(release)
+    try:
+        _serve(settings, releases, release, say)
+    except SemconvError:
+        if before is not None:
+            releases.point_snapshots(releases.read(before))
+        raise
+    releases.point(release.name, what, because)
+    say(f"{what}: {release.name}")
+
+
+def _serve(settings: Settings, releases: Releases, release: Release, say: Say) -> None:
+    if settings.release.service:
+        say(swap(settings, f"{releases.where}#{release.name}"))
+
+
+def _require_passed(weighed: Weighed, because: str | None) -> None:
+    if weighed.refused and not because:
+        names = ", ".join(verdict.what for verdict in weighed.refused)
+        raise ArtifactError(
+            f"The gate refuses {weighed.side.run.path} for {names}",
+            'Mend it, or promote it with --because "REASON", which the manifest keeps',
+        )
+
+
+def _made(releases: Releases, weighed: Weighed, because: str | None) -> Release:
+    """The release's manifest, written, and its snapshot in the store."""
+    snapshot = weighed.side.snapshot
+    release = Release(
+        name=releases.new_name(snapshot.fingerprint),
+        run=str(weighed.side.run.path.absolute()),
+        snapshot=releases.publish(snapshot),
+        artifacts=weighed.artifacts,
+        figures=figures_of(weighed.found),
+        verdicts=[verdict.as_json() for verdict in weighed.verdicts],
+        against=None if weighed.current is None else weighed.current.name,
+        because=because,
+    )
+    releases.add(release)
+    return release
+
+
+def gate(settings: Settings, options: argparse.Namespace) -> None:
+    """Compare the run with the current release; exit 2 where that refuses it. Nothing is changed."""
+    releases = open_releases(settings.release.store, settings.run.root)
+    weighed = weigh(Run(settings.run.root, settings.run.name), releases, settings.release)
+    for line in text(weighed.verdicts):
+        print(line)
+    _require_passed(weighed, options.because)
+
+
+def show(settings: Settings, _options: argparse.Namespace) -> None:
+    """Every release, oldest first, which is current, and every promotion and roll-back."""
+    releases = open_releases(settings.release.store, settings.run.root)
+    current = releases.current()
+    for name in releases.names():
+        release = releases.read(name)
+        quality = "  ".join(f"{m} {release.figures['quality'][m]['value']:.4f}" for m in _headline(release))
+        refused = f"  in spite of {', '.join(release.refused)}: {release.because}" if release.refused else ""
+        print(f"{'*' if name == current else ' '} {name}  {release.run}  {quality}{refused}")
+    for change in releases.log():
+        because = f"  because {change.because}" if change.because else ""
+        print(f"  {change.at}  {change.what}  {change.to}  (before: {change.before or 'nothing'}){because}")
+
+
+def _headline(release: Release) -> list[str]:
+    return [verdict["what"] for verdict in release.verdicts if verdict["what"] in release.figures["quality"]]
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Do what the command line says; raises `SemconvError`."""
+    actions: dict[str, Callable[[Settings, argparse.Namespace], object]] = {
+        "promote": lambda settings, options: promote(settings, options.because),
+        "rollback": lambda settings, options: rollback(settings, options.to, options.because),
+        "list": show,
+        "gate": gate,
+    }
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {PROGRAM}",
+        allow_abbrev=False,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Settings follow as ever (--config FILE, --run.name NAME, --release.store PLACE).",
+    )
+    parser.add_argument("action", choices=actions)
+    parser.add_argument("--because", metavar="REASON", help="why, though the gate refuses it; kept in the manifest")
+    parser.add_argument("--to", metavar="RELEASE", help="the release to go back to; none: the one before")
+    options, settings = parser.parse_known_args(arguments)
+    actions[options.action](load_settings(settings, PROGRAM), options)
+
+
+def main() -> NoReturn:
+    """Exit 0 when done, 2 on a `SemconvError`, told as one message."""
+    try:
+        run(sys.argv[1:])
+    except SemconvError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()
