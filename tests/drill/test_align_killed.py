@@ -12,56 +12,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
-import yaml
-from safetensors.torch import load_file
 
-from semconv.artifacts import Run
-from semconv.config import RaySettings, RunSettings, Settings
-from semconv.training.record import POINTS, redone_steps
+from semconv.training.record import redone_steps
 from tests.conftest import REPOSITORY
-from tests.kill import POLL_S, has_checkpoint, kill_when
-from tests.unit.training.tiny_inputs import ring_walks, tiny_align, write_inputs
-
-EPOCHS = 120
-TARGETS = sum(len(walk) - 2 for walk in ring_walks())
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    write_inputs(tmp_path / "killed")
-    write_inputs(tmp_path / "undisturbed")
-    return Run(str(tmp_path), "killed")
-
-
-def _job(run: Run, name: str) -> list[str]:
-    align = tiny_align(
-        engine="deepspeed",
-        precision="bf16",
-        zero_stage=2,
-        workers=2,
-        epochs=EPOCHS,
-        validate_every=EPOCHS,
-        batch_size=12,
-        checkpoint_every=7,
-        tasks={"textual": 0.0},
-    )
-    root = run.path.parent
-    settings = Settings(run=RunSettings(root=str(root), name=name), ray=RaySettings(num_cpus=4, threads=1), align=align)
-    (root / f"{name}.yaml").write_text(
-        yaml.safe_dump(settings.model_dump(mode="json", include={"run", "ray", "align"}))
-    )
-    return ["pipelines.align", "--config", str(root / f"{name}.yaml")]
+from tests.drill.align_job import EPOCHS, TARGETS, align_job, assert_same_weights, mid_epoch
+from tests.kill import POLL_S, kill_when
 
 
 def _whole(job: list[str]) -> None:
     subprocess.run([sys.executable, "-m", *job], cwd=REPOSITORY, check=True, capture_output=True)
-
-
-def _mid_epoch(run: Run) -> Callable[[], bool]:
-    """A checkpoint is kept and training has gone on."""
-    points = run.path / "logs" / "align" / POINTS
-    return lambda: has_checkpoint(run.private("align")) and points.exists() and points.read_text().count("\n") > 20
 
 
 def _kill_a_worker(job: list[str], reached: Callable[[], bool], log: Path) -> None:
@@ -84,22 +43,21 @@ def _kill_a_worker(job: list[str], reached: Callable[[], bool], log: Path) -> No
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("whole_job", [False, True], ids=["worker", "job"])
-def test_align_ends_with_the_exact_count_of_targets(run: Run, tmp_path: Path, whole_job: bool) -> None:
-    job, log = _job(run, "killed"), tmp_path / "log"
+def test_align_ends_with_the_exact_count_of_targets(tmp_path: Path, whole_job: bool) -> None:
+    run, job = align_job(tmp_path, "killed")
+    log = tmp_path / "log"
     if whole_job:
-        kill_when(job, _mid_epoch(run), log)
+        kill_when(job, mid_epoch(run), log)
         assert not run.artifact("model").exists()
         _whole(job)
     else:
-        _kill_a_worker(job, _mid_epoch(run), log)
+        _kill_a_worker(job, mid_epoch(run), log)
     assert redone_steps(run.path / "logs" / "align") > 0
     curves = json.loads((run.artifact("model") / "curves.json").read_text())
     assert [point["targets"] for point in curves] == [TARGETS] * EPOCHS
 
-    _whole(_job(run, "undisturbed"))
-    other = Run(str(tmp_path), "undisturbed")
+    other, undisturbed = align_job(tmp_path, "undisturbed")
+    _whole(undisturbed)
     assert redone_steps(other.path / "logs" / "align") == 0
     assert json.loads((other.artifact("model") / "curves.json").read_text()) == curves
-    one, two = (load_file(made.artifact("model") / "model.safetensors") for made in (run, other))
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert_same_weights(run, other)

@@ -2,125 +2,81 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
-import psutil
 import pytest
-import yaml
 
 from semconv.artifacts import Run, TopKSnapshot
-from serve.start import free_port, nearby_port
-from tests.conftest import REPOSITORY
+from tests.e2e.deployed import Deployed, deployed, wait
 from tests.e2e.load import Load
-from tests.e2e.other_snapshot import write_reversed
-
-PATIENCE_S = 180.0
-SCRIPTS = Path(sys.executable).parent
-
-
-def wait(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
-class Cluster:
-    """A Ray cluster that knows nothing of the service, but where to import it from."""
-
-    def __init__(self) -> None:
-        self.dashboard = f"http://127.0.0.1:{free_port('127.0.0.1', 0)}"
-        self._environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        ports = ["--port", "0", "--dashboard-port", self.dashboard.rpartition(":")[2]]
-        command = ["ray", "start", "--head", "--block", "--num-cpus", "4", "--dashboard-host", "127.0.0.1", *ports]
-        self.process = psutil.Process(self._begin(command, stdout=subprocess.DEVNULL).pid)
-
-    def deploy(self, config: Path) -> None:
-        """``serve deploy`` the file."""
-        assert self._begin(["serve", "deploy", str(config), "--address", self.dashboard]).wait(120) == 0
-
-    def pids(self, name: str) -> set[int]:
-        """Processes that have ``name`` in their title."""
-        return {one.pid for one in self.process.children(recursive=True) if name in " ".join(one.cmdline())}
-
-    def end(self) -> None:
-        """End every process of it."""
-        family = self.process.children(recursive=True)
-        self.process.send_signal(signal.SIGTERM)
-        _, left = psutil.wait_procs([self.process, *family], timeout=30)
-        for one in left:
-            one.kill()
-
-    def _begin(self, command: list[str], **more: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([SCRIPTS / command[0], *command[1:]], cwd=REPOSITORY, env=self._environment, **more)
+from tests.e2e.other_snapshot import damaged, truncate
+from tests.nodes import Nodes, nodes
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    started = Cluster()
-    try:
-        wait(lambda: _listens(started))
+def cluster() -> Iterator[Nodes]:
+    """One node that knows nothing of the service, but where to import it from."""
+    with nodes(4) as started:
         yield started
-    finally:
-        started.end()
 
 
-def _listens(cluster: Cluster) -> bool:
-    try:
-        return bool(httpx.get(cluster.dashboard, timeout=5, trust_env=False))
-    except httpx.HTTPError:
-        return False
+@pytest.fixture(scope="module")
+def application(cluster: Nodes, tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    return deployed(cluster, tiny_run, tmp_path_factory.mktemp("deployed"))
 
 
-def test_a_deployed_config_answers_through_haproxy_and_another_user_config_is_a_hot_swap(
-    cluster: Cluster, tiny_run: Run, snapshot: TopKSnapshot, tmp_path: Path
+def replicas(cluster: Nodes) -> tuple[set[int], set[int]]:
+    """Processes of the ingress, and of the live model."""
+    gateways, lives = (cluster.head.processes(f"semconv:{name}") for name in ("Gateway", "Live"))
+    return {one.pid for one in gateways}, {one.pid for one in lives}
+
+
+def test_the_config_with_another_snapshot_is_a_hot_swap_and_so_is_the_way_back(
+    cluster: Nodes, application: Deployed, snapshot: TopKSnapshot, other: TopKSnapshot
 ) -> None:
-    other = write_reversed(snapshot, tiny_run, tmp_path / "other")
-    config = yaml.safe_load((REPOSITORY / "serve" / "config.yaml").read_text())
-    (application,) = config["applications"]
-    config["http_options"]["port"] = free_port("127.0.0.1", 0)
-    # Another service may have HAProxy's side ports on this machine.
-    flags = config["controller_options"]["runtime_env"]["env_vars"]
-    flags |= {"RAY_SERVE_HAPROXY_METRICS_PORT": str(nearby_port(9101))}
-    flags |= {"RAY_SERVE_HAPROXY_STATS_PORT": str(nearby_port(8404))}
-    application["args"]["run"] = str(tiny_run.path.absolute())
-    application["args"]["serve"] |= {"state": str(tmp_path / "state"), "live_deadline_s": 60.0}
-    url = f"http://127.0.0.1:{config['http_options']['port']}"
-
-    def deploy(chosen: str | None) -> None:
-        variant = {"name": "main", "run": str(tiny_run.path.absolute()), "snapshot": chosen}
-        for deployment in application["deployments"]:
-            deployment["user_config"] = {"variants": [variant]}
-        file = tmp_path / "config.yaml"
-        file.write_text(yaml.safe_dump(config))
-        cluster.deploy(file)
-
-    def status() -> dict[str, Any]:
-        try:
-            response = httpx.get(f"{url}/v1/status", timeout=10, trust_env=False)
-            return dict(response.json()) if response.is_success else {}
-        except (httpx.HTTPError, ValueError):
-            return {}
-
-    deploy(None)
-    wait(lambda: status().get("ingress") == "haproxy")
-    wait(lambda: bool(status()["live"]["up"]))
-    replicas = cluster.pids("semconv:Gateway"), cluster.pids("semconv:Live")
-    assert list(map(len, replicas)) == [2, 1]
-    with Load(url, snapshot, other) as load:
-        for wanted, chosen in ((other, str(other.path)), (snapshot, None)):
+    known = replicas(cluster)
+    assert list(map(len, known)) == [2, 1]
+    with Load(application.url, snapshot, other) as load:
+        for wanted, chosen in ((other, other.path), (snapshot, None)):
             load.reach(100)
-            deploy(chosen)
+            assert application.deploy(chosen).returncode == 0
             enough = load.answers[wanted.fingerprint] + 100
             wait(lambda wanted=wanted, enough=enough: load.answers[wanted.fingerprint] >= enough)  # type: ignore[misc]
     assert load.failures == []
-    assert (cluster.pids("semconv:Gateway"), cluster.pids("semconv:Live")) == replicas
+    assert replicas(cluster) == known
+
+
+def test_a_damaged_snapshot_is_refused_by_every_replica_and_the_one_before_answers_on(
+    cluster: Nodes, application: Deployed, snapshot: TopKSnapshot, tmp_path: Path
+) -> None:
+    known = replicas(cluster)
+    refused: dict[str, str] = {}
+
+    def all_refused() -> bool:
+        status = application.status()
+        if status["refused"]:
+            refused[status["replica"]] = status["refused"]["reason"]
+        return len(refused) == len(known[0])
+
+    with Load(application.url, snapshot) as load:
+        assert application.deploy(damaged(snapshot, tmp_path / "bad", truncate)).returncode == 0  # Serve cannot know
+        wait(all_refused)
+        load.reach(100)
+    assert all("00000.arrow" in reason for reason in refused.values())
+    assert load.failures == []
+    assert replicas(cluster) == known
+    assert application.deploy(None).returncode == 0
+
+
+def test_who_has_not_the_clusters_token_deploys_nothing(
+    application: Deployed, snapshot: TopKSnapshot, other: TopKSnapshot
+) -> None:
+    for environment in ({"RAY_AUTH_TOKEN": secrets.token_hex(32)}, {"RAY_AUTH_TOKEN": "", "RAY_AUTH_MODE": "disabled"}):
+        done = application.deploy(other.path, **environment)
+        assert done.returncode != 0
+        assert "token" in done.stdout + done.stderr
+    with Load(application.url, snapshot) as load:  # an answer from the other would be a failure
+        load.reach(500)
+    assert load.failures == []
