@@ -15,6 +15,8 @@ from semconv.config import Settings
 
 REPOSITORY = Path(__file__).parent.parent
 REFERENCE_DATA = REPOSITORY.parent / "shared" / "data"
+BY_HAND = ["env", "--default-signal=INT"]
+"""Before a command that Ctrl-C is to end: what is itself run in the background hands on that it is to be ignored."""
 
 
 @pytest.fixture(scope="session")

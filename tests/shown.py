@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import psutil
 
-from tests.conftest import REPOSITORY
+from tests.conftest import BY_HAND, REPOSITORY
 
 MARK = "<!-- runnable"
 _BLOCK = re.compile(
@@ -117,7 +117,7 @@ def _size(log: Path) -> int:
 
 
 def _bash(block: Shown) -> list[str]:
-    return ["bash", "-euo", "pipefail", "-c", block.commands]
+    return [*BY_HAND, "bash", "-euo", "pipefail", "-c", block.commands]
 
 
 def _environment() -> dict[str, str]:

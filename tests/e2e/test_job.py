@@ -15,6 +15,7 @@ import pytest
 
 from semconv.artifacts import Manifest, Run
 from semconv.config import Settings
+from tests.conftest import BY_HAND
 from tests.e2e.conftest import REPOSITORY, Command
 from tests.kill import has_checkpoint, kill_when
 
@@ -139,7 +140,7 @@ def test_a_disk_too_small_is_refused_before_the_work(command: Command, tiny: lis
 def test_ctrl_c_stops_cleanly_and_a_second_start_goes_on(tiny: list[str], command: Command, tmp_path: Path) -> None:
     arguments = [*tiny, "--run.root", str(tmp_path), "--run.until", "embed"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.run", *arguments],
+        [*BY_HAND, sys.executable, "-m", "pipelines.run", *arguments],
         cwd=REPOSITORY,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
