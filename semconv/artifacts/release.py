@@ -14,13 +14,13 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from semconv.artifacts.manifest import Manifest
 from semconv.artifacts.run import Run
-from semconv.artifacts.snapshot_store import CURRENT, TIME, SnapshotStore
+from semconv.artifacts.snapshot_store import CURRENT, TIME, SnapshotStore, time_after
 from semconv.artifacts.store_files import StoreFiles
 from semconv.artifacts.topk import TopKSnapshot
 from semconv.errors import ArtifactError
@@ -169,11 +169,7 @@ class Releases:
 
     def new_name(self, fingerprint: str) -> str:
         """A name that no release has, later than all of them even where the clock was set back."""
-        now = datetime.now(UTC)
-        for newest in self.names()[-1:]:
-            made = datetime.strptime(newest.partition("-")[0], TIME).replace(tzinfo=UTC)
-            now = max(now, made + timedelta.resolution)
-        return f"{now.strftime(TIME)}-{fingerprint[:8]}"
+        return f"{time_after(self.names())}-{fingerprint[:8]}"
 
 
 def open_releases(store: str | None, root: str) -> Releases:
