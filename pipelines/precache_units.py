@@ -105,15 +105,14 @@ class Job:
         attempt = self._folder / "tries" / f"{len(list(self._folder.glob('tries/*'))):04d}"
         with _checkpointed(attempt / "done"), self._watched(report):
             # Reads and writes take no CPU: where a node goes, actors wait for another and may hold all that are left.
-            aside: dict[str, Any] = {"ray_remote_args": {"num_cpus": 0}, "concurrency": workers}
-            ray.data.read_parquet([str(file) for file in left], **aside).map_batches(
+            ray.data.read_parquet([str(file) for file in left], num_cpus=0, concurrency=workers).map_batches(
                 actor,
                 batch_size=1,
                 batch_format="pyarrow",
                 fn_constructor_kwargs=dict(kwargs),
                 compute=ActorPoolStrategy(size=workers),
                 num_cpus=1,
-            ).write_parquet(str(attempt / "scored"), **aside)
+            ).write_parquet(str(attempt / "scored"), ray_remote_args={"num_cpus": 0}, concurrency=workers)
         lost = self.left()
         if lost:
             raise ArtifactError(
