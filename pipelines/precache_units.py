@@ -173,7 +173,7 @@ def _read(file: Path, schema: pa.Schema | None = None) -> pa.Table:
     try:
         return pq.read_table(file, schema=schema)
     except (OSError, pa.ArrowException) as error:
-        raise ArtifactError(f"{file} cannot be read: {error}", "Rank everybody afresh with --run.force true") from None
+        raise ArtifactError(f"{file} cannot be read: {error}", "Rank everybody afresh with --run.force") from None
 
 
 @contextmanager
