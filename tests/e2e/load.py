@@ -92,6 +92,14 @@ class Load:
         return ""
 
 
+def is_ready(url: str) -> bool:
+    """Whether the service there takes requests."""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def _lists(snapshot: TopKSnapshot, k: int = 10) -> dict[str, list[str]]:
     """Every user's first items."""
     found: dict[str, list[str]] = {}
