@@ -85,6 +85,7 @@ def test_a_locked_event_store_refuses_events_and_stops_no_answer(
         with contextlib.closing(sqlite3.connect(service.state / FILE)) as other:
             other.execute("BEGIN EXCLUSIVE")
             assert send(client, corpus, 1) == 503
+            assert client.get("/v1/users/visitor 0/recommendations").status_code == 200
             load.reach(100)
             other.rollback()
         assert send(client, corpus, 2) == 201
@@ -115,7 +116,7 @@ def test_a_full_disk_refuses_events_stops_no_answer_and_loses_nothing_that_was_a
 
 
 def test_a_disk_that_is_full_at_a_publication_leaves_the_current_version(
-    snapshot: TopKSnapshot, small_disk: Path
+    service: Service, snapshot: TopKSnapshot, small_disk: Path
 ) -> None:
     def snapshots(action: str, *more: object) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "pipelines.snapshots", action, "--store", small_disk / "store", *more]
@@ -123,8 +124,10 @@ def test_a_disk_that_is_full_at_a_publication_leaves_the_current_version(
 
     assert snapshots("publish", "--snapshot", snapshot.path).returncode == 0
     before = snapshots("list").stdout
-    with full(small_disk):
+    with full(small_disk), Load(service.url, snapshot) as load:
         refused = snapshots("publish", "--snapshot", snapshot.path)
+        load.reach(100)
+    assert load.failures == []
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
     assert snapshots("list").stdout == before

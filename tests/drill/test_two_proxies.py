@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from semconv.artifacts import Run, TopKSnapshot
 from serve import keys
 from tests.e2e.deployed import Guard, deployed, wait
-from tests.e2e.load import Load
+from tests.e2e.load import Load, is_ready
 from tests.networks import other_network
 from tests.nodes import Nodes
 
@@ -33,21 +32,14 @@ def test_while_haproxy_of_one_node_is_killed_that_of_the_other_answers(tiny_run:
             guard = Guard(file, keys.add(file, "drill", ["read"]), (network.here, network.there))
             application = deployed(cluster, tiny_run, tmp_path, guard)
             other = f"http://{network.there}:{application.port}"
-
-            def ready(url: str) -> bool:
-                try:
-                    return httpx.get(f"{url}/readyz", timeout=2, trust_env=False).status_code == 200
-                except httpx.HTTPError:
-                    return False
-
-            wait(lambda: ready(other))
+            wait(lambda: is_ready(other))
             assert second.processes(HAPROXY)
             with Load(other, snapshot, headers=guard.headers) as load:
                 load.reach(100)
                 cluster.head.processes(HAPROXY)[-1].kill()
                 killed = time.monotonic()
-                assert not ready(application.url)
-                wait(lambda: ready(application.url))
+                assert not is_ready(application.url)
+                wait(lambda: is_ready(application.url))
                 back_s = time.monotonic() - killed
                 load.reach(100)
         finally:
