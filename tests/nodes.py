@@ -72,8 +72,8 @@ class Nodes:
         """All but the head."""
         return self._started[1:]
 
-    def start(self, cpus: int) -> Node:
-        """One node more."""
+    def start(self, cpus: int, within: Sequence[str | Path] = ()) -> Node:
+        """One node more; ``within`` is a command that runs another."""
         port, dashboard = (address.rpartition(":")[2] for address in (self.address, self.dashboard))
         place = ["--address", self.address]
         if not self._started:
@@ -82,7 +82,7 @@ class Nodes:
         command = ["start", *place, *agent, "--node-ip-address", LOCAL, "--num-cpus", str(cpus), "--block"]
         without = {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"}
         process = subprocess.Popen(
-            [SCRIPTS / "ray", *command],
+            [*within, SCRIPTS / "ray", *command],
             cwd=REPOSITORY,
             env=without,
             stdout=subprocess.DEVNULL,
