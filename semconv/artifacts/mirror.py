@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from semconv.artifacts.store_files import StoreFiles
+from semconv.artifacts.store_files import StoreFiles, within
 from semconv.errors import SettingError
 
 _SEPARATOR = "~3A~2F~2F"
@@ -39,8 +39,7 @@ def uri_of(path: Path) -> str | None:
     """The URI whose copy ``path`` is; None for a path that is in no mirror."""
     for folder in path.parents:
         if _SEPARATOR in folder.name:
-            root = urlsplit(unquote(folder.name.replace("~", "%")))
-            return root._replace(path=f"{root.path.rstrip('/')}/{path.relative_to(folder).as_posix()}").geturl()
+            return within(unquote(folder.name.replace("~", "%")), path.relative_to(folder).as_posix())
     return None
 
 

@@ -39,6 +39,11 @@ class Run:
         return cls(settings.root, name or settings.name, settings.mirror)
 
     @property
+    def where(self) -> str:
+        """What `at` takes for this run, from any folder."""
+        return uri_of(self.path) or str(self.path.absolute())
+
+    @property
     def shown(self) -> str:
         """What messages call it."""
         return published.origin_shown(self.path)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -171,11 +171,7 @@ class SnapshotStore:
 
     def _next(self, fingerprint: str) -> str:
         """A new version, later than all others even where the clock was set back."""
-        now = datetime.now(UTC)
-        for newest in self._names()[-1:]:
-            published = datetime.strptime(newest.partition("-")[0], TIME).replace(tzinfo=UTC)
-            now = max(now, published + timedelta.resolution)
-        return f"{now.strftime(TIME)}-{fingerprint[:8]}-{secrets.token_hex(4)}"
+        return f"{time_after(self._names())}-{fingerprint[:8]}-{secrets.token_hex(4)}"
 
     def _published(self, version: str) -> bytes:
         """The manifest of a version as it is stored."""
@@ -236,6 +232,15 @@ def located(where: str, cache: Path, *, own: bool = False) -> Path:
         place, _, version = where.partition("#") if "://" in where else where.rpartition("#")
     store = SnapshotStore.open(place)
     return store.fetch(store.chosen(version or None), cache)
+
+
+def time_after(names: Sequence[str]) -> str:
+    """How a new name begins, that sorts after these, in order, even where the clock was set back."""
+    now = datetime.now(UTC)
+    for newest in names[-1:]:
+        made = datetime.strptime(newest.partition("-")[0], TIME).replace(tzinfo=UTC)
+        now = max(now, made + timedelta.resolution)
+    return now.strftime(TIME)
 
 
 def _folder(version: str) -> str:

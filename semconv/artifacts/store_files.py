@@ -182,6 +182,14 @@ def _make_folder(folder: Path) -> None:
         fsync(folder.parent)
 
 
+def within(place: str, name: str) -> str:
+    """What ``name`` in a folder or URI is called; the query of a URI stays at its end."""
+    if "://" not in place:
+        return f"{place.rstrip('/')}/{name}"
+    parts = urlsplit(place)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
+
+
 def shown_uri(uri: str) -> str:
     """A URI without what it may carry besides the place: user, password, query."""
     parts = urlsplit(uri)

@@ -52,8 +52,13 @@ class Deployed:
         for deployment in self._application["deployments"]:
             deployment["user_config"] = {"variants": [variant]}
         self._file.write_text(yaml.safe_dump(self._config))
-        address = ["--address", f"http://{self._cluster.dashboard}"]
-        return self._cluster.run([SCRIPTS / "serve", "deploy", self._file, *address], **environment)
+        return self._serve("deploy", self._file, **environment)
+
+    def runs(self) -> bool:
+        """Whether Ray Serve has every replica that the config asks for."""
+        told = self._serve("status")
+        assert told.returncode == 0, told.stderr
+        return all(one["status"] == "RUNNING" for one in yaml.safe_load(told.stdout)["applications"].values())
 
     def status(self) -> dict[str, Any]:
         """What one of the replicas says; nothing while none answers."""
@@ -63,6 +68,10 @@ class Deployed:
         except (httpx.HTTPError, ValueError):
             return {}
 
+    def _serve(self, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        address = ["--address", f"http://{self._cluster.dashboard}"]
+        return self._cluster.run([SCRIPTS / "serve", *command, *address], **environment)
+
 
 def deployed(cluster: Nodes, run: Run, folder: Path) -> Deployed:
     """Deployed and answering behind HAProxy, live model and all."""
@@ -70,5 +79,6 @@ def deployed(cluster: Nodes, run: Run, folder: Path) -> Deployed:
     done = application.deploy(None)
     assert done.returncode == 0, done.stderr
     wait(lambda: application.status().get("ingress") == "haproxy")
+    wait(application.runs)  # the ingress answers as soon as one replica does
     wait(lambda: bool(application.status()["live"]["up"]))
     return application

@@ -11,6 +11,7 @@ import pytest
 from semconv.artifacts import Artifact, Run, SnapshotStore, finish, staging
 from semconv.artifacts.handover import collect, handing_over
 from semconv.artifacts.mirror import is_mirrored, mirror_of, origin, uri_of
+from semconv.artifacts.store_files import within
 from semconv.config import RunSettings
 from semconv.errors import ArtifactError, ResourceError, SettingError
 
@@ -72,7 +73,8 @@ def test_a_path_in_a_mirror_tells_its_uri(uri: str, tmp_path: Path) -> None:
     assert uri_of(run.artifact("corpus")) == f"{root}/r/corpus{separator}{query}"
     assert is_mirrored(run.artifact("corpus"))
     assert not is_mirrored(run.private("align"))
-    assert Run.at(f"{root}/r{separator}{query}").path.name == "r"
+    assert Run.at(run.where).path == Run(uri, "r").path
+    assert within(uri, "releases") == f"{root}/releases{separator}{query}"
     assert mirror_of(uri).parent == Run(uri, "r").path.parent.parent
 
 
@@ -82,7 +84,7 @@ def test_a_run_on_a_local_disk_is_in_no_mirror(tmp_path: Path) -> None:
     assert origin(run.artifact("corpus")) is None
     assert run.publish("corpus") is False
     assert run.manifest("corpus") is None
-    assert run.shown == str(run.path)
+    assert run.shown == run.where == str(run.path)
     assert not run.exists()
 
 
