@@ -46,7 +46,7 @@ def incremental(run: Run, settings: Settings, events: Path, scratch: Path) -> Re
     topk, config, asked = run.artifact(TopKSnapshot.kind), scratch / "since.yaml", ("--precache.events", str(events))
     seconds = _finish(_arguments(settings, config, *asked, "--precache.since", str(topk)))
     counts = TopKSnapshot.open(topk).manifest.counts
-    everybody = _finish(_arguments(settings, config, *asked, "--run.force", "true"))
+    everybody = _finish(_arguments(settings, config, *asked, "--run.force"))
     share = counts["computed"] / counts["users"]
     told = {"computed": counts["computed"], "users": counts["users"]}
     return {"incremental_share": share, **told, "seconds": seconds, "everybody_s": everybody}

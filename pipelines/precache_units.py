@@ -108,17 +108,16 @@ class Job:
             return
         attempt = self.files.below(f"tries/{len(self.files.folders('tries')):04d}")
         # Reads and writes take no CPU: where a node goes, actors wait for another and may hold all that are left.
-        aside: dict[str, Any] = {"ray_remote_args": {"num_cpus": 0}, "concurrency": workers}
-        aside["filesystem"] = attempt.filesystem
+        aside: dict[str, Any] = {"filesystem": attempt.filesystem, "concurrency": workers}
         with _checkpointed(attempt.below("done")), self._watched(report):
-            ray.data.read_parquet([self.files.path(name) for name in left], **aside).map_batches(
+            ray.data.read_parquet([self.files.path(name) for name in left], num_cpus=0, **aside).map_batches(
                 actor,
                 batch_size=1,
                 batch_format="pyarrow",
                 fn_constructor_kwargs=dict(kwargs),
                 compute=ActorPoolStrategy(size=workers),
                 num_cpus=1,
-            ).write_parquet(attempt.path("scored"), **aside)
+            ).write_parquet(attempt.path("scored"), ray_remote_args={"num_cpus": 0}, **aside)
         lost = self.left()
         if lost:
             raise ArtifactError(
@@ -164,7 +163,7 @@ class Job:
             return pq.read_table(self.files.path(name), schema=schema, filesystem=self.files.filesystem)
         except (OSError, pa.ArrowException) as error:
             raise ArtifactError(
-                f"{self.files.shown}/{name} cannot be read: {error}", "Rank everybody afresh with --run.force true"
+                f"{self.files.shown}/{name} cannot be read: {error}", "Rank everybody afresh with --run.force"
             ) from None
 
     @contextmanager

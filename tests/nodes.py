@@ -54,10 +54,11 @@ class Node:
 
 
 class Nodes:
-    """A cluster; the first node is its head. ``environment`` is of those who may use it."""
+    """A cluster; the first node is its head, at ``host``. ``environment`` is of those who may use it."""
 
-    def __init__(self) -> None:
-        self.address, self.dashboard = f"{LOCAL}:{free_port(LOCAL, 0)}", f"{LOCAL}:{free_port(LOCAL, 0)}"
+    def __init__(self, host: str = LOCAL) -> None:
+        self.host = host
+        self.address, self.dashboard = f"{host}:{free_port(host, 0)}", f"{host}:{free_port(host, 0)}"
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self.environment = os.environ | token | {"RAY_ADDRESS": self.address}
         self._started: list[Node] = []
@@ -72,14 +73,14 @@ class Nodes:
         """All but the head."""
         return self._started[1:]
 
-    def start(self, cpus: int, within: Sequence[str | Path] = ()) -> Node:
-        """One node more; ``within`` is a command that runs another."""
+    def start(self, cpus: int, within: Sequence[str | Path] = (), host: str | None = None) -> Node:
+        """One node more; ``within`` is a command that runs another, ``host`` the address that the node has there."""
         port, dashboard = (address.rpartition(":")[2] for address in (self.address, self.dashboard))
         place = ["--address", self.address]
         if not self._started:
-            place = ["--head", "--port", port, "--dashboard-host", LOCAL, "--dashboard-port", dashboard]
+            place = ["--head", "--port", port, "--dashboard-host", self.host, "--dashboard-port", dashboard]
         agent = ["--dashboard-agent-listen-port", str(free_port(LOCAL, 0))]
-        command = ["start", *place, *agent, "--node-ip-address", LOCAL, "--num-cpus", str(cpus), "--block"]
+        command = ["start", *place, *agent, "--node-ip-address", host or self.host, "--num-cpus", str(cpus), "--block"]
         without = {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"}
         process = subprocess.Popen(
             [*within, SCRIPTS / "ray", *command],

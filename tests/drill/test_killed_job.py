@@ -20,8 +20,8 @@ MAKES = {
     "tokenize": ["tokens"],
     "examples": ["examples"],
     "align": ["model"],
-    "evaluate": ["report"],
     "converge": ["blend"],
+    "evaluate": ["report"],
     "precache": ["topk"],
 }
 

@@ -23,6 +23,9 @@ from tests.unit.serve.shop_api import LIMITS
 ANSWER_S = 30.0
 OWN = LIMITS.model_dump(include={"max_history", "max_exclude", "max_events", "max_id_length", "max_wish"})
 
+LONGER = ("k=4", '"k": 4')
+"""One item more than that shop's lists have, and fewer than this one's."""
+
 
 class Reply(NamedTuple):
     """What came back."""
@@ -70,18 +73,19 @@ def service(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_every_hostile_request_is_refused_and_breaks_nothing_for_others(service: Service, tiny_run: Run) -> None:
     whose: Counter[str] = Counter()
+    asked = [one for one in EVERY if not any(part in f"{one.target} {one.body}" for part in LONGER)]
     with Load(service.url, TopKSnapshot.open(tiny_run.artifact("topk")), connections=1) as load:
-        for hostile in EVERY:
+        for hostile in asked:
             reply = sent(service.url, wire(hostile))
             if reply.is_problem or reply.status < 400:
                 assert reply.status in (hostile.status, 404), (hostile, reply)  # this shop has another catalogue
                 whose["the service"] += 1
             else:
-                assert reply.status == 400, (hostile, reply)
+                assert reply.status in (400, hostile.status), (hostile, reply)
                 whose["what stands before it"] += 1
         load.reach(100)
     print(f"answered by: {dict(whose)}; lost of others' requests: {len(load.failures)}")
-    assert whose["the service"] > 0.9 * len(EVERY)
+    assert whose["the service"] > 0.9 * len(asked)
     assert load.failures == []
     with service.client() as client:
         assert client.get("/v1/status").json()["events"]["position"] == 0, "something was stored"

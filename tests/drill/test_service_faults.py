@@ -6,22 +6,26 @@ import os
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
 from semconv.artifacts import Corpus, Run, TopKSnapshot
 from semconv.artifacts.snapshot_store import located
-from tests.e2e.load import CONNECTIONS, Load
+from tests.e2e.load import CONNECTIONS, Load, is_ready
 from tests.e2e.other_snapshot import damaged, truncate
 from tests.e2e.served import Service, served
 from tests.e2e.writer import Writer
 
 BACK_S = 120.0
+UNREACHED = {"ConnectError", "ReadError", "RemoteProtocolError"}
+"""What a client is told where nobody listens, or who did is gone."""
+UNTOLD = "not found. Ping http://.../-/routes for available routes."
+"""What HAProxy itself says, with 404, once it is up again and before Serve has told it of replicas."""
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,25 @@ def test_a_live_replica_killed_costs_no_answer_and_comes_back(
     writer.require_stored(service.state)
 
 
+def test_a_live_deployment_without_a_replica_for_a_minute_costs_no_answer(
+    service: Service, snapshot: TopKSnapshot, corpus: Corpus
+) -> None:
+    killed: set[int] = set()
+    with Load(service.url, snapshot) as load, Writer(service.url, snapshot) as writer:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            for process in others(service, "semconv:Live", killed):  # again and again, before it has opened its model
+                process.send_signal(signal.SIGKILL)
+                killed.add(process.pid)
+            assert live_source(service, corpus) == "fallback"
+        back_s = wait(lambda: live_source(service, corpus) == "live", patience_s=300.0)
+        load.reach(100)
+    print(f"{len(killed)} replicas killed; {seen(load, writer, back_s)}")
+    assert load.failures == []
+    assert writer.failures == 0
+    writer.require_stored(service.state)
+
+
 def test_a_live_model_that_hangs_for_a_minute_is_waited_for_no_longer_than_the_deadline(
     service: Service, snapshot: TopKSnapshot, corpus: Corpus
 ) -> None:
@@ -132,22 +155,20 @@ def test_a_live_model_that_hangs_for_a_minute_is_waited_for_no_longer_than_the_d
 
 
 def test_haproxy_killed_is_back_within_forty_seconds(service: Service, snapshot: TopKSnapshot) -> None:
-    def ready() -> bool:
-        try:
-            return httpx.get(f"{service.url}/readyz", timeout=2, trust_env=False).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    with Writer(service.url, snapshot) as writer:
+    with Load(service.url, snapshot) as load, Writer(service.url, snapshot) as writer:
+        load.reach(300)
         writer.reach(10)
         service.processes("/haproxy ")[-1].send_signal(signal.SIGKILL)
-        back_s = wait(ready)
+        back_s = wait(lambda: is_ready(service.url))
+        with Load(service.url, snapshot) as later:
+            later.reach(300)
         writer.reach(10)
-    with Load(service.url, snapshot) as load:
-        load.reach(300)
     print(seen(load, writer, back_s))
     assert back_s < 40
-    assert load.failures == []
+    assert later.failures == []
+    told = Counter(UNTOLD if UNTOLD in failure.what else failure.what for failure in load.failures)
+    print(dict(told))
+    assert told.keys() <= {*UNREACHED, UNTOLD}
     writer.require_stored(service.state)
 
 

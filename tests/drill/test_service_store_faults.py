@@ -51,16 +51,20 @@ def snapshot(tiny_run: Run) -> TopKSnapshot:
 def send(client: httpx.Client, corpus: Corpus, number: int) -> int:
     """Send an event of a user of its own; the answer's status."""
     event = {"user_id": f"visitor {number}", "item_id": corpus.item_ids[number % corpus.n_items]}
-    return client.post("/v1/events", json=event, headers={"idempotency-key": f"event {number}"}).status_code
+    return client.post("/v1/events", json=event, headers={"idempotency-key": f"event-{number}"}).status_code
 
 
-def fill(folder: Path) -> Path:
-    """A file that takes all that is left of the disk."""
+@contextlib.contextmanager
+def full(folder: Path) -> Iterator[None]:
+    """A file takes all that is left of the disk, for the time of the block."""
     ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
-        while True:
-            stream.write(b"\0" * 4096)
-    return ballast
+    try:
+        with ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+            while True:
+                stream.write(b"\0" * 4096)
+        yield
+    finally:
+        ballast.unlink()
 
 
 def require_stored(service: Service, accepted: list[int]) -> None:
@@ -93,18 +97,17 @@ def test_a_full_disk_refuses_events_stops_no_answer_and_loses_nothing_that_was_a
 ) -> None:
     accepted, refused = [0, 2], 0
     with service.client() as client, Load(service.url, snapshot) as load:
-        ballast = fill(service.state.parent)
-        for number in range(10, 400):
-            status = send(client, corpus, number)
-            assert status in (201, 503)
-            refused += status == 503
-            if status == 201:
-                accepted.append(number)
-            if refused >= 5:
-                break
-        load.reach(100)
+        with full(service.state.parent):
+            for number in range(10, 400):
+                status = send(client, corpus, number)
+                assert status in (201, 503)
+                refused += status == 503
+                if status == 201:
+                    accepted.append(number)
+                if refused >= 5:
+                    break
+            load.reach(100)
         assert refused >= 5
-        ballast.unlink()
         assert send(client, corpus, 500) == 201
         accepted.append(500)
     assert load.failures == []
@@ -112,7 +115,7 @@ def test_a_full_disk_refuses_events_stops_no_answer_and_loses_nothing_that_was_a
 
 
 def test_a_disk_that_is_full_at_a_publication_leaves_the_current_version(
-    snapshot: TopKSnapshot, small_disk: Path
+    service: Service, snapshot: TopKSnapshot, small_disk: Path
 ) -> None:
     def snapshots(action: str, *more: object) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "pipelines.snapshots", action, "--store", small_disk / "store", *more]
@@ -120,11 +123,12 @@ def test_a_disk_that_is_full_at_a_publication_leaves_the_current_version(
 
     assert snapshots("publish", "--snapshot", snapshot.path).returncode == 0
     before = snapshots("list").stdout
-    ballast = fill(small_disk)
-    refused = snapshots("publish", "--snapshot", snapshot.path)
+    with full(small_disk), Load(service.url, snapshot) as load:
+        refused = snapshots("publish", "--snapshot", snapshot.path)
+        load.reach(100)
+    assert load.failures == []
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
-    ballast.unlink()
     assert snapshots("list").stdout == before
     assert snapshots("verify").returncode == 0
     assert snapshots("publish", "--snapshot", snapshot.path).returncode == 0

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import yaml
@@ -27,16 +27,30 @@ def wait(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-class Deployed:
-    """serve/config.yaml over a run, at free ports; of several nodes, all at one address, the head has HAProxy."""
+class Guard(NamedTuple):
+    """Of a service at every address of its nodes: the file of its keys, one of them, and those addresses."""
 
-    def __init__(self, cluster: Nodes, run: Run, folder: Path) -> None:
+    file: Path
+    key: str
+    hosts: tuple[str, ...]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request shows."""
+        return {"authorization": f"Bearer {self.key}"}
+
+
+class Deployed:
+    """serve/config.yaml over a run, at free ports; of several nodes only the head has HAProxy, or with a guard all."""
+
+    def __init__(self, cluster: Nodes, run: Run, folder: Path, guard: Guard | None = None) -> None:
         self._cluster, self._run, self._file = cluster, str(run.path.absolute()), folder / "config.yaml"
         self._config = yaml.safe_load((REPOSITORY / "serve" / "config.yaml").read_text())
-        if cluster.others:
+        self.headers = guard.headers if guard else {}
+        if cluster.others and guard is None:
             self._config["proxy_location"] = "HeadOnly"
-        port = self._config["http_options"]["port"] = free_port("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = self._config["http_options"]["port"] = free_port(cluster.host, 0)
+        self.url = f"http://{cluster.host}:{self.port}"
         # Another service may have HAProxy's side ports on this machine.
         self._config["controller_options"]["runtime_env"]["env_vars"] |= {
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(nearby_port(9101)),
@@ -45,6 +59,9 @@ class Deployed:
         (self._application,) = self._config["applications"]
         self._application["args"]["run"] = self._run
         self._application["args"]["serve"] |= {"state": str(folder / "state"), "live_deadline_s": 60.0}
+        if guard is not None:
+            self._config["http_options"]["host"] = "0.0.0.0"
+            self._application["args"]["serve"] |= {"keys": str(guard.file), "hosts": list(guard.hosts)}
 
     def deploy(self, snapshot: Path | None, **environment: str) -> subprocess.CompletedProcess[str]:
         """Deploy the config with this snapshot, or with the run's own."""
@@ -55,15 +72,15 @@ class Deployed:
         return self._serve("deploy", self._file, **environment)
 
     def runs(self) -> bool:
-        """Whether Ray Serve has every replica that the config asks for."""
+        """Whether Ray Serve has every replica that the config asks for; not while nobody answers."""
         told = self._serve("status")
-        assert told.returncode == 0, told.stderr
-        return all(one["status"] == "RUNNING" for one in yaml.safe_load(told.stdout)["applications"].values())
+        found = yaml.safe_load(told.stdout)["applications"] if told.returncode == 0 else {}
+        return bool(found) and all(one["status"] == "RUNNING" for one in found.values())
 
     def status(self) -> dict[str, Any]:
         """What one of the replicas says; nothing while none answers."""
         try:
-            response = httpx.get(f"{self.url}/v1/status", timeout=10, trust_env=False)
+            response = httpx.get(f"{self.url}/v1/status", headers=self.headers, timeout=10, trust_env=False)
             return dict(response.json()) if response.is_success else {}
         except (httpx.HTTPError, ValueError):
             return {}
@@ -73,9 +90,9 @@ class Deployed:
         return self._cluster.run([SCRIPTS / "serve", *command, *address], **environment)
 
 
-def deployed(cluster: Nodes, run: Run, folder: Path) -> Deployed:
+def deployed(cluster: Nodes, run: Run, folder: Path, guard: Guard | None = None) -> Deployed:
     """Deployed and answering behind HAProxy, live model and all."""
-    application = Deployed(cluster, run, folder)
+    application = Deployed(cluster, run, folder, guard)
     done = application.deploy(None)
     assert done.returncode == 0, done.stderr
     wait(lambda: application.status().get("ingress") == "haproxy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -28,10 +29,16 @@ class Load:
     ``answers`` counts them by the snapshot's fingerprint; whatever else comes back is in ``failures``.
     """
 
-    def __init__(self, url: str, *snapshots: TopKSnapshot, connections: int = CONNECTIONS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *snapshots: TopKSnapshot,
+        connections: int = CONNECTIONS,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: list[Failure] = []
-        self._url = url
+        self._url, self._headers = url, headers
         self._lists = {snapshot.fingerprint: _lists(snapshot) for snapshot in snapshots}
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(connections)]
@@ -59,7 +66,7 @@ class Load:
 
     def _ask(self) -> None:
         users = next(iter(self._lists.values()))
-        with httpx.Client(base_url=self._url, timeout=30, trust_env=False) as client:
+        with httpx.Client(base_url=self._url, headers=self._headers, timeout=30, trust_env=False) as client:
             for user_id in cycle(users):
                 if self._over.is_set():
                     return
@@ -83,6 +90,14 @@ class Load:
             return f"not the list of {user_id} in {snapshot}"
         self.answers[snapshot] += 1
         return ""
+
+
+def is_ready(url: str) -> bool:
+    """Whether the service there takes requests."""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _lists(snapshot: TopKSnapshot, k: int = 10) -> dict[str, list[str]]:
