@@ -134,7 +134,7 @@ def document(bodies: Bodies, k: int, limits: ServeSettings) -> dict[str, Any]:
             "/v1/items/{item_id}/similar": {
                 "get": _operation(
                     "An item's neighbours",
-                    "Similar",
+                    "Answer",
                     "read",
                     (item, _in_query("k", "neighbours, at most", _up_to(MAX_LIMIT, DEFAULT_K))),
                     problems=(404, 422),

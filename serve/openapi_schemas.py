@@ -127,7 +127,6 @@ def _answers() -> dict[str, JSONSchema]:
             example={**_ITEM, **_KNOWN, "codes": [3, 17, 5, 0], "recommendable": True},
         ),
         "Found": shape({"items": array(shape({**WITH_TITLE, **brand}))}, example={"items": [{**_ITEM, **_KNOWN}]}),
-        "Similar": shape({"items": array(ref("Scored"))}, example={"items": [{**_ITEM, "score": 3.5}]}),
         "ItemDeleted": shape(
             {"item_id": TEXT, "deleted": {"const": True}}, example={"item_id": "B00A", "deleted": True}
         ),

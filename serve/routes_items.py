@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from serve.answers import content, timed
 from serve.bodies import Bodies
 from serve.http import Call, ProblemError, Response, json_response
 from serve.parameters import Parameters, out_of_range
@@ -48,10 +49,10 @@ class Items:
     async def similar(self, call: Call) -> Response:
         """An item's neighbours."""
         k = self._parameters.count(call.query)
-        found = self._service.similar(self._parameters.identifier(call), k)
-        if found is None:
+        answer = self._service.similar(self._parameters.identifier(call), k)
+        if answer is None:
             raise unknown_item()
-        return json_response({"items": found})
+        return timed(content(answer), call.started)
 
     async def put(self, call: Call) -> Response:
         """Say something of an item, known or not."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from serve.answers import content, timed
 from serve.bodies import Bodies
-from serve.http import JSON, Call, ProblemError, Response, encode, json_response
+from serve.http import Call, ProblemError, Response, json_response
 from serve.parameters import Parameters
 from serve.prepared import Prepared
-from serve.questions import Answer, Wanted
+from serve.questions import Wanted
 from serve.routes import Route
 from serve.service import Service
 
@@ -42,17 +42,17 @@ class Recommend:
         if plain:
             ready = self._prepared.get(user_id, wanted.k)
             if ready is not None:
-                return _timed(ready, "cache", call.started)
+                return timed(ready, call.started, "cache")
         answer = self._service.cached(user_id, wanted)
         if answer is None:
             answer = await self._service.for_user(user_id, wanted)
             if answer is None:
                 raise unknown_user()
-            return _timed(_content(answer), answer.rung, call.started)
-        content = _content(answer)
+            return timed(content(answer), call.started, answer.rung)
+        kept = content(answer)
         if plain:
-            self._prepared.keep(user_id, wanted.k, answer, content)
-        return _timed(content, "cache", call.started)
+            self._prepared.keep(user_id, wanted.k, answer, kept)
+        return timed(kept, call.started, "cache")
 
     async def for_history(self, call: Call) -> Response:
         """The best items after a history."""
@@ -66,7 +66,7 @@ class Recommend:
             asked.wish.strip(),
         )
         answer = await self._service.for_history(asked.history, wanted)
-        return _timed(_content(answer, ignored=True), answer.rung, call.started)
+        return timed(content(answer, ignored=True), call.started, answer.rung)
 
     async def reasons_for_user(self, call: Call) -> Response:
         """Why items would be recommended to a user."""
@@ -93,18 +93,3 @@ def unknown_user() -> ProblemError:
         "The user is unknown",
         "Nothing is known of this id; POST /v1/recommendations answers for a history.",
     )
-
-
-def _content(answer: Answer, *, ignored: bool = False) -> bytes:
-    """The answer as JSON, but for the time it took and the closing brace."""
-    content: dict[str, Any] = {"source": answer.source, "items": answer.items, "versions": answer.versions}
-    if answer.source == "fallback":
-        content["fallback"] = answer.rung
-    if ignored:
-        content["ignored_items"] = answer.ignored
-    return encode(content)[:-1].encode()
-
-
-def _timed(content: bytes, rung: str, started: float) -> Response:
-    took_ms = 1000 * (time.perf_counter() - started)
-    return Response(b'%b,"took_ms":%.3f}' % (content, took_ms), 200, JSON, (), rung)

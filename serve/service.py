@@ -187,18 +187,19 @@ class Service:
         self._state.refresh()
         return self._current.main.view(item_id)
 
-    def similar(self, item_id: str, k: int) -> list[dict[str, Any]] | None:
-        """Neighbours ``item_id``, ``title``, ``score``, best first, those that are to be had; None as `item`."""
+    def similar(self, item_id: str, k: int) -> Answer | None:
+        """An item's neighbours, kept in the main snapshot, those that are to be had; None as `item`."""
         self._state.refresh()
         shelf = self._current.main
         found = shelf.find(item_id)
         if found is None:
             return None
         index, _ = found
-        if index is None:
-            return []
-        items, scores = shelf.snapshot.similar(index)
-        return shelf.first(items.tolist(), scores.tolist(), Wanted(k))
+        neighbours = []
+        if index is not None:
+            items, scores = shelf.snapshot.similar(index)
+            neighbours = shelf.first(items.tolist(), scores.tolist(), Wanted(k))
+        return Answer("cache", neighbours, shelf.bundle.versions(None))
 
     async def search(self, query: str, limit: int) -> list[dict[str, Any]]:
         """Items that the words speak of, best first; the one of that very id comes before all.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,12 @@ def reference_data() -> Path:
     if not REFERENCE_DATA.is_dir():
         pytest.skip("the reference data sets are not beside this checkout")
     return REFERENCE_DATA
+
+
+def run_module(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """``python -m MODULE ARGUMENTS``, as a person runs it: its exit status and what it printed."""
+    program = [sys.executable, "-m", module, *map(str, arguments)]
+    return subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, timeout=500, check=False)
 
 
 def tool(*names: str) -> str:

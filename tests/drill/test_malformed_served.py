@@ -13,14 +13,19 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+import schemathesis
+from schemathesis import Case, GenerationMode
 
 from semconv.artifacts import Run, TopKSnapshot
+from tests.drill.described import generate, require_described
 from tests.e2e.load import Load
 from tests.e2e.served import Service, served
+from tests.e2e.writer import Writer
 from tests.unit.serve.hostile import EVENTS, EVERY, Hostile
 from tests.unit.serve.shop_api import LIMITS
 
 ANSWER_S = 30.0
+REQUESTS = 1000
 OWN = LIMITS.model_dump(include={"max_history", "max_exclude", "max_events", "max_id_length", "max_wish"})
 
 LONGER = ("k=4", '"k": 4')
@@ -89,6 +94,34 @@ def test_every_hostile_request_is_refused_and_breaks_nothing_for_others(service:
     assert load.failures == []
     with service.client() as client:
         assert client.get("/v1/status").json()["events"]["position"] == 0, "something was stored"
+
+
+def test_a_thousand_generated_requests_that_fit_nothing_break_nothing_for_others(
+    service: Service, tiny_run: Run
+) -> None:
+    snapshot = TopKSnapshot.open(tiny_run.artifact("topk"))
+    statuses: Counter[int] = Counter()
+    before = 0
+
+    def answered(case: Case) -> None:
+        nonlocal before
+        response = case.call()
+        statuses[response.status_code] += 1
+        if response.headers["content-type"][0].startswith("application/"):
+            require_described(case, response)
+        else:
+            assert 400 <= response.status_code < 500, (case, response.text)
+            before += 1
+
+    schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    with Load(service.url, snapshot, connections=1) as load, Writer(service.url, snapshot) as writer:
+        generate(schema, (GenerationMode.NEGATIVE,), REQUESTS, answered)
+        load.reach(100)
+        writer.reach(20)
+    print(f"by status: {dict(statuses)}, {before} by what stands before the service; events: {writer.told}")
+    assert load.failures == []
+    assert writer.failures == 0
+    writer.require_stored(service.state)
 
 
 def test_a_body_that_never_ends_is_given_up(service: Service) -> None:

@@ -65,6 +65,8 @@ def test_a_node_goes_and_another_comes_and_known_users_are_answered_on(
         newcomer = cluster.start(3)
         wait(live_again(application, tiny_run))  # no 5xx meanwhile either
         wait(lambda: count([stays, newcomer], GATEWAY) == 2)
+        back_s = time.monotonic() - killed
         load.reach(500)
+    print(f"lost {len(load.failures)} of {load.answers.total()} requests; all there again after {back_s:.0f} s")
     assert len(load.failures) <= CONNECTIONS
     assert load.later(killed + 1) == []

@@ -233,6 +233,7 @@ def test_files_of_the_run_cut_short_while_they_are_served_cost_no_answer_and_no_
         file.write_bytes(content)
     assert len(load.failures) <= CONNECTIONS
     assert load.later(killed + 1) == []
+    writer.require_stored(service.state)
 
 
 def test_a_copy_that_was_damaged_while_nothing_ran_is_made_anew_at_the_start(

@@ -85,6 +85,7 @@ def test_a_locked_event_store_refuses_events_and_stops_no_answer(
         with contextlib.closing(sqlite3.connect(service.state / FILE)) as other:
             other.execute("BEGIN EXCLUSIVE")
             assert send(client, corpus, 1) == 503
+            assert client.get("/v1/users/visitor 0/recommendations").status_code == 200
             load.reach(100)
             other.rollback()
         assert send(client, corpus, 2) == 201

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from semconv.artifacts import Corpus, Run, TopKSnapshot
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, run_module
 from tests.e2e.other_snapshot import write_reversed
 from tests.e2e.served import Service, served
 
@@ -18,18 +17,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def command() -> Command:
-    """Run ``python -m MODULE ARGUMENTS`` and give back its exit status and what it printed."""
-
-    def run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            timeout=500,
-        )
-
-    return run
+    """`run_module`."""
+    return run_module
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Known users asked for without a pause, on connections that stay open, and every answer looked at."""
+"""Lists asked for without a pause, on connections that stay open, and every answer looked at."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from semconv.artifacts import TopKSnapshot
+from semconv.artifacts import Recommender, TopKSnapshot
 
 CONNECTIONS = 4
+K = 10
+"""Items of a list, where nothing else is asked for."""
 
 
 class Failure(NamedTuple):
@@ -23,8 +25,13 @@ class Failure(NamedTuple):
     what: str
 
 
+Lists = Mapping[str, list[str]]
+"""By what is asked for: a user, or the one item of a history."""
+
+
 class Load:
-    """For the time of the block. Each answer must be the user's own list of the very snapshot that it names.
+    """For the time of the block, known users. Each must get their own list of the very snapshot that the answer names,
+    and the model that it names must be that snapshot's.
 
     ``answers`` counts them by the snapshot's fingerprint; whatever else comes back is in ``failures``.
     """
@@ -39,7 +46,8 @@ class Load:
         self.answers: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self._url, self._headers = url, headers
-        self._lists = {snapshot.fingerprint: _lists(snapshot) for snapshot in snapshots}
+        self._lists: dict[str, Lists] = {snapshot.fingerprint: self._right(snapshot) for snapshot in snapshots}
+        self._models = {snapshot.fingerprint: snapshot.manifest.lineage[Recommender.kind] for snapshot in snapshots}
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(connections)]
 
@@ -64,30 +72,39 @@ class Load:
         """What failed after a moment on the monotonic clock."""
         return [failure for failure in self.failures if failure.at > moment]
 
+    def _right(self, snapshot: TopKSnapshot) -> Lists:
+        """What may be answered from this snapshot."""
+        return _lists(snapshot)
+
+    def _request(self, client: httpx.Client, asked: str) -> httpx.Response:
+        return client.get(f"/v1/users/{asked}/recommendations")
+
     def _ask(self) -> None:
-        users = next(iter(self._lists.values()))
+        first, *others = self._lists.values()
+        everywhere = [asked for asked in first if all(asked in lists for lists in others)]
         with httpx.Client(base_url=self._url, headers=self._headers, timeout=30, trust_env=False) as client:
-            for user_id in cycle(users):
+            for asked in cycle(everywhere):
                 if self._over.is_set():
                     return
                 try:
-                    response = client.get(f"/v1/users/{user_id}/recommendations")
-                    wrong = self._wrong(user_id, response)
+                    wrong = self._wrong(asked, self._request(client, asked))
                 except httpx.HTTPError as error:
                     wrong = type(error).__name__
                     time.sleep(0.01)
                 if wrong:
                     self.failures.append(Failure(time.monotonic(), wrong))
 
-    def _wrong(self, user_id: str, response: httpx.Response) -> str:
+    def _wrong(self, asked: str, response: httpx.Response) -> str:
         if response.status_code != 200:
             return f"{response.status_code} {response.text[:200]}"
         answer: dict[str, Any] = response.json()
-        snapshot = answer["versions"]["snapshot"]
+        snapshot, model = answer["versions"]["snapshot"], answer["versions"]["model"]
         if snapshot not in self._lists:
             return f"from an unknown snapshot {snapshot}"
-        if [item["item_id"] for item in answer["items"]] != self._lists[snapshot][user_id]:
-            return f"not the list of {user_id} in {snapshot}"
+        if model != self._models[snapshot]:
+            return f"{answer['source']} from {snapshot} with the model {model}"
+        if [item["item_id"] for item in answer["items"]] != self._lists[snapshot][asked]:
+            return f"not the list of {asked} in {snapshot}"
         self.answers[snapshot] += 1
         return ""
 
@@ -100,12 +117,12 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def _lists(snapshot: TopKSnapshot, k: int = 10) -> dict[str, list[str]]:
+def _lists(snapshot: TopKSnapshot) -> Lists:
     """Every user's first items."""
     found: dict[str, list[str]] = {}
     for batch in snapshot.users():
         for user_id in batch["user_id"].to_pylist():
             known = snapshot.lookup(user_id)
             assert known is not None
-            found[user_id] = [snapshot.item(int(item)).item_id for item in known.items[:k]]
+            found[user_id] = [snapshot.item(int(item)).item_id for item in known.items[:K]]
     return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ import httpx
 import psutil
 
 from semconv.artifacts import Run
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, run_module
 
 START_S, END_S = 240.0, 60.0
 
@@ -47,8 +48,7 @@ class Service(NamedTuple):
 
     def command(self, module: str, *more: object) -> subprocess.CompletedProcess[str]:
         """Run ``python -m MODULE`` with the service's settings."""
-        arguments = [sys.executable, "-m", module, *self.arguments, *map(str, more)]
-        return subprocess.run(arguments, cwd=REPOSITORY, capture_output=True, text=True, timeout=500, check=False)
+        return run_module(module, *self.arguments, *more)
 
 
 def arguments_of(run: Run, *more: object) -> list[str]:
@@ -58,13 +58,14 @@ def arguments_of(run: Run, *more: object) -> list[str]:
 
 
 @contextmanager
-def served(run: Run, state: Path, *more: object) -> Iterator[Service]:
+def served(run: Run, state: Path, *more: object, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
     """``python -m serve.run`` for the time of the block, with its state in ``state``; it has to end well, and whole."""
     arguments = arguments_of(run, "--serve.state", state, *more)
     program = [sys.executable, "-m", "serve.run", *arguments, "--serve.port", "0"]
     log = state.parent / f"{state.name}.log"
+    own = os.environ | (environment or {})
     with log.open("w") as errors:
-        process = subprocess.Popen(program, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(program, cwd=REPOSITORY, env=own, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -11,6 +11,7 @@ import pytest
 import ray
 import yaml
 from jsonschema import ValidationError
+from ray.autoscaler._private.aws.config import _create_default_inbound_rules
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import start as ray_start
 
@@ -121,3 +122,10 @@ def test_aws_has_a_head_without_work_cpu_workers_and_gpus_on_spot_and_on_demand(
             assert 0 <= node["min_workers"] < node["max_workers"]
     assert sum(node["max_workers"] for node in types.values()) == config["max_workers"]
     assert {node["docker"]["worker_image"] for node in gpus.values()} == {"registry.example/semconv:gpu"}
+
+
+def test_aws_lets_nothing_but_ssh_in_from_outside() -> None:
+    group = prepared("cluster.yaml")["provider"]["security_group"]
+    rules = _create_default_inbound_rules(["sg-own"], group.get("IpPermissions", []))
+    outside = [rule for rule in rules if "UserIdGroupPairs" not in rule]
+    assert [(rule["FromPort"], rule["ToPort"]) for rule in outside] == [(22, 22)]

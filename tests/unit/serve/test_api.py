@@ -162,7 +162,10 @@ def test_items_are_found_shown_changed_and_taken_out(shop: Shop) -> None:
         "available": True,
         "recommendable": True,
     }
-    assert ids(shop.call("GET", "/v1/items/zebra/similar?k=1").json()) == ["Äpfel"]
+    similar = shop.call("GET", "/v1/items/zebra/similar?k=1").json()
+    assert ids(similar) == ["Äpfel"]
+    assert similar["versions"] == {"snapshot": shop.snapshot.fingerprint, "model": None, "variant": "main"}
+    assert similar["took_ms"] >= 0
     said = {"available": False, "title": "Old zebra", "categories": ["Stripes"]}
     assert shop.call("PUT", "/v1/items/zebra", content=said).json() == zebra | said | {"recommendable": False}
     new = shop.call("PUT", "/v1/items/new%2Fone", content={"title": "New"}).json()

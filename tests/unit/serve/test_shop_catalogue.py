@@ -100,13 +100,20 @@ def test_blocked_items_are_found_and_not_recommendable(tmp_path: Path) -> None:
 
 
 def test_neighbours_are_those_that_are_to_be_had(shop: Shop) -> None:
-    assert shop.service.similar("rye", 9) == [
+    def similar(item_id: str, k: int) -> list[dict[str, Any]]:
+        answer = shop.service.similar(item_id, k)
+        assert answer is not None
+        assert answer.source == "cache"
+        assert answer.versions["model"] is None
+        return answer.items
+
+    assert similar("rye", 9) == [
         {"item_id": "oat", "title": "Oat loaf", "score": 1.0},
         {"item_id": "spelt", "title": None, "score": 0.5},
     ]
     put(shop, "oat", available=False)
-    assert shop.service.similar("rye", 1) == [{"item_id": "spelt", "title": None, "score": 0.5}]
-    assert shop.service.similar("bun", 9) == []
+    assert similar("rye", 1) == [{"item_id": "spelt", "title": None, "score": 0.5}]
+    assert similar("bun", 9) == []
     assert shop.service.similar("brick", 9) is None
     put(shop, "bagel", title="Bagel")
-    assert shop.service.similar("bagel", 9) == []
+    assert similar("bagel", 9) == []
