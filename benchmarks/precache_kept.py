@@ -54,7 +54,8 @@ def incremental(run: Run, settings: Settings, events: Path, scratch: Path) -> Re
 
 def done(run: Run) -> float:
     """Share of the run's job that is on record as done; 0 where there is none."""
-    return max((Job(folder).share() for folder in run.private("precache").glob("*")), default=0.0)
+    jobs = run.kept("precache")
+    return max((Job(jobs.below(name)).share() for name in jobs.folders("")), default=0.0)
 
 
 def _arguments(settings: Settings, config: Path, *more: str) -> list[str]:

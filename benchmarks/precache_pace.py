@@ -29,6 +29,7 @@ from pipelines.precache import RankUnits
 from pipelines.precache_units import Job, Unit
 from semconv.artifacts import Corpus, Run
 from semconv.artifacts.ragged import Int32, Ragged
+from semconv.artifacts.store_files import StoreFiles
 from semconv.config import Settings
 from semconv.corpus.later import histories_of, read_later
 from semconv.recommend.load import open_recommender
@@ -87,7 +88,7 @@ def _told(found: Sequence[Pace]) -> dict[str, float]:
 
 
 def _job(histories: Ragged, settings: Settings, folder: Path) -> Path:
-    Job(folder).divide(np.arange(len(histories)), histories, settings.precache.batch_size)
+    Job(StoreFiles.open(str(folder))).divide(np.arange(len(histories)), histories, settings.precache.batch_size)
     return folder
 
 
@@ -95,8 +96,9 @@ def _on_ray(run: Run, settings: Settings, folder: Path) -> Pace:
     """The job as the pipeline runs it, by the times at which the answers of its units were written."""
     began = time.time()
     kwargs = {"run": run, "settings": settings, "opener": open_recommender}
+    job = Job(StoreFiles.open(str(folder)))
     with cluster(settings.ray):
-        Job(folder).rank(RankUnits, kwargs, settings.precache.workers, lambda _done, _total: None)
+        job.rank(RankUnits, kwargs, settings.precache.workers, lambda _done, _total: None)
     files = sorted(folder.glob("tries/*/scored/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     users = [sum(map(len, pq.read_table(file, columns=["users"])["users"])) for file in files]
     return Pace.of(users, [file.stat().st_mtime - began for file in files])

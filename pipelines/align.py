@@ -14,6 +14,7 @@ from pipelines.train import fit
 from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
 from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors, Recommender
+from semconv.artifacts.handover import collect, download, handing_over, upload
 from semconv.cli import main
 from semconv.config import Settings
 from semconv.training.align import Inputs, alignment
@@ -41,6 +42,8 @@ def build(work: Work) -> None:
         max_failures=settings.align.max_failures,
         logs=logs,
     )
+    collect(work.out("model"))
+    download(logs)
     for line in [*warnings_of(logs), *probe_table(work.out("model"))]:
         work.line.say(line)
 
@@ -58,10 +61,13 @@ def align_here(config: dict[str, Any]) -> None:
         Recommender.open(paths["start"]) if "start" in paths else None,
     )
     job = alignment(inputs, settings.align, settings.run.seed)
-    with Record(Path(config["logs"]), settings.align.tracking, settings.run.name) as record:
+    logs = Path(config["logs"])
+    with Record(logs, settings.align.tracking, settings.run.name) as record:
         trained, rank = train_here(job, config["report"], settings.ray.threads, record)
     if rank == 0:
-        job.export(trained, Path(config["out"]))
+        upload(logs, logs)
+        with handing_over(Path(config["out"])) as out:
+            job.export(trained, out)
 
 
 def _start(settings: Settings) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pipelines.train import fit
 from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
 from semconv.artifacts import Corpus
+from semconv.artifacts.handover import collect, handing_over
 from semconv.cli import main
 from semconv.config import Settings
 from semconv.training.pretrain import pretraining, take_over
@@ -30,6 +31,7 @@ def build(work: Work) -> None:
     config = {"corpus": str(corpus.path.absolute()), "settings": settings, "out": str(folder.absolute())}
     workers = settings.base.workers
     fit(work, _loop, config, name="base", workers=workers, gpu=gpus_for("base.workers", workers))
+    collect(folder)
 
 
 def _loop(config: dict[str, Any]) -> None:
@@ -37,7 +39,8 @@ def _loop(config: dict[str, Any]) -> None:
     job = pretraining(Corpus.open(config["corpus"]), settings.base, settings.run.seed)
     trained, rank = train_here(job, config["report"], settings.ray.threads)
     if rank == 0:
-        job.export(trained, Path(config["out"]))
+        with handing_over(Path(config["out"])) as out:
+            job.export(trained, out)
 
 
 STAGE = Stage(

@@ -125,6 +125,21 @@ class Board:
         return self._latest
 
 
+@ray.remote(num_cpus=0)
+class Claims:
+    """Gives every piece of work to the first worker that wants it."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> bool:
+        """Whether nobody has taken this yet; the caller has it now."""
+        if name in self._taken:
+            return False
+        self._taken.add(name)
+        return True
+
+
 class RemoteReport:
     """A `Report` that a worker can be sent; what it says reaches the driver's line."""
 

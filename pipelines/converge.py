@@ -139,7 +139,7 @@ def _take_over(work: Work, blends: Convergence) -> None:
 
 def _other(settings: Settings) -> Convergence:
     """What is taken over; raises `ArtifactError` where it is absent."""
-    return Convergence.open(Run(settings.run.root, str(settings.converge.blends_of)).artifact(Convergence.kind))
+    return Convergence.open(Run.of(settings.run, settings.converge.blends_of).artifact(Convergence.kind))
 
 
 def _fingerprint_of_other(settings: Settings) -> dict[str, str]:
@@ -160,12 +160,11 @@ def _gathered(work: Work, asked: Asked) -> Lesson:
     features = (*(name for source in sources for name in source.features), *(WISH_FEATURES if wished else ()))
     chosen, users = work.settings.converge, len(asked.split.users)
     require_cpus("converge.workers", chosen.workers)
-    absolute = Run(str(work.run.path.parent.absolute()), work.run.path.name)
     work.line(0, users, "opening the systems")
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / chosen.batch_size)).map_batches(
         GatherEvidence,
         batch_size=chosen.batch_size,
-        fn_constructor_kwargs={"run": absolute, "settings": work.settings, "wished": wished},
+        fn_constructor_kwargs={"run": work.run.absolute(), "settings": work.settings, "wished": wished},
         compute=ActorPoolStrategy(size=chosen.workers),
         num_cpus=1,
     )

@@ -11,6 +11,7 @@ from pyarrow.fs import FileSystem
 
 from pipelines.doctor_machine import GIB, joined
 from semconv.artifacts import Run, require_space
+from semconv.artifacts.store_files import shown_uri
 from semconv.config import Settings
 from semconv.errors import InputError, ResourceError, SettingError
 
@@ -43,25 +44,28 @@ def root(settings: Settings) -> str:
     if joined(settings) is not None and "://" not in place and not Path(place).is_absolute():
         raise SettingError(
             f"run.root is '{place}', a relative path, and the work runs on a cluster that is joined",
-            "Give --run.root an absolute path that every node can reach",
+            "Give --run.root an absolute path that every node can reach, or a URI",
         )
-    path = Run(place, settings.run.name).path
+    run = Run.of(settings.run)
     _write_and_remove(place)
-    return f"{path} can be written"
+    if "://" not in place:
+        return f"{run.path} can be written"
+    _write_and_remove(str(run.path))
+    return f"{run.shown} can be written, and so can its mirror on this node, {run.path.parent}"
 
 
 def disk(settings: Settings) -> str:
     """There is room for the run, and for Ray's temporary files: above 95% Ray stops putting anything there."""
     needed = max(LEAST_BYTES, PER_INPUT_BYTE * _input_bytes(settings))
-    if "://" not in settings.run.root:
-        require_space(Path(settings.run.root), needed)
+    folder = Run.of(settings.run).path.parent
+    require_space(folder, needed)
     temporary = os.environ.get("RAY_TMPDIR", "/tmp")
     require_space(Path(temporary), LEAST_BYTES)
     status = os.statvfs(temporary)
     full = 1 - status.f_bavail / status.f_blocks
     if full > 0.95:
         raise ResourceError(f"The disk of {temporary} is {full:.0%} full", "Free space, or set RAY_TMPDIR elsewhere")
-    return f"room for {needed / GIB:.1f} GiB in {settings.run.root}, {temporary} is {full:.0%} full"
+    return f"room for {needed / GIB:.1f} GiB in {folder}, {temporary} is {full:.0%} full"
 
 
 def stores(settings: Settings) -> str:
@@ -119,8 +123,4 @@ def _existing(path: Path) -> Path:
 
 
 def _shown(place: str) -> str:
-    """A place without what a URI may carry besides it: user, password, query."""
-    scheme, separator, rest = place.partition("://")
-    if not separator:
-        return place
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    return shown_uri(place) if "://" in place else place

@@ -5,7 +5,6 @@ python -m pipelines.embed --config configs/beauty.yaml
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ import pyarrow as pa
 import ray
 import torch
 
-from pipelines.cluster import require_cpus
+from pipelines.cluster import Claims, require_cpus
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
 from pipelines.worker import gpus_for
 from semconv.artifacts import Corpus, ItemVectors, Ragged, Split
+from semconv.artifacts.handover import collect, handing_over
 from semconv.behaviour.encoders import ENCODERS, Fitted
 from semconv.behaviour.item_to_item import FIXED_NAME, TUNED_NAME, ItemToItem
 from semconv.behaviour.popularity import training_counts
@@ -92,31 +92,23 @@ def fit_behaviour(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     corpus = Corpus.open(config["corpus"])
     training, valid, n_items = corpus.training(), corpus.split("valid"), corpus.n_items
-    folder, seed, report = Path(config["folder"]), config["seed"], config["report"]
+    seed, report = config["seed"], config["report"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     for name in config["models"]:
-        if not _taken(Path(config["taken"]), name):
+        if not ray.get(config["claims"].take.remote(name)):
             continue
-        if name in ENCODERS:
-            kind = ENCODERS[name]
-            settings = kind.settings(**config["encoders"][name])
-            model, curve = kind.fit(training, n_items, valid, settings, seed=seed, report=report, device=device)
-            write_encoder(folder, Fitted(model, settings, curve))
-        elif name == TUNED_NAME:
-            write_tuned(folder, _tuned(training, n_items, valid, config))
-        else:
-            counted = ItemToItem.fit(training, n_items)
-            write_counted(folder, training_counts(training, n_items), counted)
+        with handing_over(Path(config["folder"])) as folder:
+            if name in ENCODERS:
+                kind = ENCODERS[name]
+                settings = kind.settings(**config["encoders"][name])
+                model, curve = kind.fit(training, n_items, valid, settings, seed=seed, report=report, device=device)
+                write_encoder(folder, Fitted(model, settings, curve))
+            elif name == TUNED_NAME:
+                write_tuned(folder, _tuned(training, n_items, valid, config))
+            else:
+                counted = ItemToItem.fit(training, n_items)
+                write_counted(folder, training_counts(training, n_items), counted)
         report(1.0, 1.0, f"{name} fitted")
-
-
-def _taken(folder: Path, name: str) -> bool:
-    """Whether this process is the first to want the model."""
-    try:
-        (folder / name).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _tuned(training: Ragged, n_items: int, valid: Split, config: dict[str, Any]) -> Tuned:
@@ -137,26 +129,26 @@ def build(work: Work) -> None:
     counter = settings.item_to_item
     tuned = [TUNED_NAME] if counter.tune or counter.chosen is not None else []
     models = [*settings.encoders, *tuned, FIXED_NAME]
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".taken-") as taken:
-        config = {
-            "corpus": str(corpus.path.absolute()),
-            "models": models,
-            "encoders": {name: chosen.model_dump(mode="json") for name, chosen in settings.encoders.items()},
-            "counter": counter,
-            "seed": work.settings.run.seed,
-            "threads": max(1, work.settings.ray.threads // settings.workers),
-            "folder": str(folder),
-            "taken": taken,
-        }
-        fit(
-            work,
-            fit_behaviour,
-            config,
-            name="embed",
-            report=Together(work.line, models),
-            workers=settings.workers,
-            gpu=gpus_for("embed.workers", settings.workers),
-        )
+    config = {
+        "corpus": str(corpus.path.absolute()),
+        "models": models,
+        "encoders": {name: chosen.model_dump(mode="json") for name, chosen in settings.encoders.items()},
+        "counter": counter,
+        "seed": work.settings.run.seed,
+        "threads": max(1, work.settings.ray.threads // settings.workers),
+        "folder": str(folder),
+        "claims": Claims.remote(),
+    }
+    fit(
+        work,
+        fit_behaviour,
+        config,
+        name="embed",
+        report=Together(work.line, models),
+        workers=settings.workers,
+        gpu=gpus_for("embed.workers", settings.workers),
+    )
+    collect(folder)
     has_text = torch.tensor([bool(t) for t in texts], dtype=torch.bool)
     has_behaviour = training_counts(corpus.training(), corpus.n_items) > 0
     behaviour = joined([load_encoder(folder, name) for name in settings.behaviour], has_behaviour)

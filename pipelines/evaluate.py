@@ -25,7 +25,6 @@ from semconv.artifacts import (
     Corpus,
     ItemTokens,
     ItemVectors,
-    Manifest,
     Ragged,
     Recommender,
     Report,
@@ -117,11 +116,10 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
     gathering, truncated = Gathering(split, corpus.n_items, k), None
     if settings.evaluate.truncated_users:
         truncated = TruncatedGathering(split, corpus.n_items, k, truncated_rows(settings, users))
-    absolute = Run(str(run.path.parent.absolute()), run.path.name)
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / size)).map_batches(
         RankUsers,
         batch_size=size,
-        fn_constructor_kwargs={"run": absolute, "settings": settings, "opener": opener},
+        fn_constructor_kwargs={"run": run.absolute(), "settings": settings, "opener": opener},
         compute=ActorPoolStrategy(size=settings.evaluate.workers),
         num_cpus=1,
     )
@@ -140,9 +138,9 @@ def stage_seconds(run: Run, artifacts: Iterable[Artifact]) -> dict[str, float]:
         lineage |= artifact.lineage()
     seconds: dict[str, float] = {}
     for kind, stage in STAGE_OF.items():
-        if not run.artifact(kind).exists():
+        manifest = run.manifest(kind)
+        if manifest is None:
             continue
-        manifest = Manifest.read(run.artifact(kind))
         own = {**manifest.lineage, kind: manifest.fingerprint}
         if all(lineage.get(name, fingerprint) == fingerprint for name, fingerprint in own.items()):
             seconds[stage] = max(seconds.get(stage, 0.0), manifest.seconds)
@@ -163,7 +161,7 @@ def reseeded(settings: Settings, seed: int) -> Settings:
 def _other_seeds(settings: Settings) -> dict[int, Report]:
     """Reports of the other seeds; raises `ArtifactError` where one is absent."""
     runs = {seed: reseeded(settings, seed).run for seed in settings.evaluate.seeds}
-    return {seed: Report.open(Run(run.root, run.name).artifact(Report.kind)) for seed, run in runs.items()}
+    return {seed: Report.open(Run.of(run).artifact(Report.kind)) for seed, run in runs.items()}
 
 
 def _refit(settings: Settings) -> Report | None:
@@ -171,7 +169,7 @@ def _refit(settings: Settings) -> Report | None:
     if not settings.evaluate.refit:
         return None
     run = refit_run(settings)
-    return Report.open(Run(run.root, run.name).artifact(Report.kind))
+    return Report.open(Run.of(run).artifact(Report.kind))
 
 
 def _beside(settings: Settings) -> dict[str, str]:

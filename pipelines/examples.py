@@ -25,6 +25,7 @@ from semconv.alignment.builder import Builder, open_builder
 from semconv.alignment.registry import description_of, unanswered
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, file_digest
 from semconv.artifacts.examples import SHARD, shards_of, write_description, write_shard
+from semconv.artifacts.handover import collect, handing_over
 from semconv.cli import main
 from semconv.config import Settings
 
@@ -50,7 +51,8 @@ class WriteShards:
     def _write(self, family: str, shard: int) -> int:
         begin, size = shard * SHARD, self._builder.sizes[family]
         rows = (self._builder.row(family, number) for number in range(begin, min(begin + SHARD, size)))
-        return write_shard(self._folder, family, shard, rows)
+        with handing_over(self._folder) as folder:
+            return write_shard(folder, family, shard, rows)
 
 
 def build(work: Work) -> None:
@@ -77,6 +79,7 @@ def build(work: Work) -> None:
         work.line(done, total, "examples written")
     if done != total:
         raise RuntimeError(f"{total} examples were to be written and {done} were")
+    collect(folder)
     write_description(folder, sizes, **description_of(settings.align, settings.run.seed))
     work.count("examples", sequences=builder.sequences, held_out=len(builder.shop.held_out), **sizes)
     work.line.say(", ".join(f"{family} {size:,}" for family, size in sizes.items()))

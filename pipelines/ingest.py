@@ -54,7 +54,7 @@ def accept(run: Run, earlier: Manifest, raw: dict[str, str]) -> None:
     """Refuse to replace a corpus that was made from other files: its run directory is somebody's work."""
     if earlier.inputs != raw:
         raise ArtifactError(
-            f"{run.path} was made from another corpus than the one given now", "Choose another --run.name"
+            f"{run.shown} was made from another corpus than the one given now", "Choose another --run.name"
         )
 
 

@@ -33,12 +33,18 @@ from semconv.cli import main
 from semconv.config import Settings
 from semconv.corpus.later import Later, not_absorbed, read_later
 from semconv.corpus.newer import NewItems, read_new_items
+from semconv.errors import SettingError
 from semconv.tokens.grow import Growth, mark_of
 from semconv.tokens.text_encoder import TextEncoder
 
 
 def run(settings: Settings) -> None:
     """The whole night. Raises `ArtifactError` where the gate refuses what came of it; the current release stays."""
+    if "://" in settings.run.root:
+        raise SettingError(
+            "A night continues runs in a folder, and run.root is a URI",
+            "Give --run.root a folder that every node can reach; releases may lie at a URI (--release.store)",
+        )
     with StageLine("nightly") as line:
         night(settings, line)
 

@@ -116,10 +116,12 @@ def _build(work: Work, opener: Opener) -> None:
 
 def settle(settings: Settings) -> None:
     """Publish the finished snapshot to ``precache.store``, unless that has it; forget how it was computed."""
-    run, chosen = Run(settings.run.root, settings.run.name), settings.precache
-    snapshot = TopKSnapshot.open(run.artifact("topk"))
-    for job in run.private(STAGE.name).glob(f"{snapshot.manifest.request[:16]}-*"):
-        shutil.rmtree(job)
+    run, chosen = Run.of(settings.run), settings.precache
+    snapshot = TopKSnapshot.described(run.artifact("topk"))
+    jobs = run.kept(STAGE.name)
+    for job in jobs.folders(""):
+        if job.startswith(f"{snapshot.manifest.request[:16]}-"):
+            jobs.delete_folder(job)
     shutil.rmtree(run.private(SNAPSHOTS), ignore_errors=True)
     if chosen.store is None:
         return
@@ -129,7 +131,8 @@ def settle(settings: Settings) -> None:
             # To publish it again would undo a roll-back.
             line.say(f"{chosen.store} has this snapshot as version {version}; its current one is {store.current()}")
             return
-    line.say(f"published to {chosen.store} as version {store.publish(snapshot, keep=chosen.keep)}")
+    version = store.publish(TopKSnapshot.open(snapshot.path), keep=chosen.keep)
+    line.say(f"published to {chosen.store} as version {version}")
 
 
 @contextmanager
@@ -139,7 +142,7 @@ def _alone(run: Run) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ResourceError(f"Another precache of {run.path} is going on", "Wait for its end, or end it") from None
+            raise ResourceError(f"Another precache of {run.shown} is going on", "Wait for its end, or end it") from None
         except OSError:
             pass  # a network filesystem without locks
         yield
@@ -177,11 +180,11 @@ def _since(work: Work) -> TopKSnapshot | None:
 
 def _job(work: Work, since: str) -> Job:
     """The job of this request, begun or not, and no other."""
-    private, name = work.run.private(STAGE.name), f"{work.request[:16]}-{since[:16] or 'all'}"
-    for other in private.glob("*"):
-        if other.name != name or work.settings.run.force:
-            shutil.rmtree(other)
-    return Job(private / name)
+    jobs, name = work.run.kept(STAGE.name), f"{work.request[:16]}-{since[:16] or 'all'}"
+    for other in jobs.folders(""):
+        if other != name or work.settings.run.force:
+            jobs.delete_folder(other)
+    return Job(jobs.below(name))
 
 
 def _rank(work: Work, job: Job, users: int, opener: Opener) -> None:
@@ -190,9 +193,8 @@ def _rank(work: Work, job: Job, users: int, opener: Opener) -> None:
         if ranked:
             work.line(ranked, users, f"ranked {ranked:,} of {users:,} users")
 
-    absolute = Run(str(work.run.path.parent.absolute()), work.run.path.name)
     work.line(0, users, "opening the model")
-    kwargs = {"run": absolute, "settings": work.settings, "opener": opener}
+    kwargs = {"run": work.run.absolute(), "settings": work.settings, "opener": opener}
     job.rank(RankUnits, kwargs, work.settings.precache.workers, report)
 
 

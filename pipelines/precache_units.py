@@ -1,6 +1,7 @@
 """Ranking in units that are done or not, so that a job killed at any time goes on where it was.
 
     units/00000.parquet ..     one row: unit int64, users list<int32>, histories list<list<int32>> (oldest item first)
+    divided                    how many units there are, written when all of them are
     tries/0000/scored/         one row a unit: unit int64, users list<int32>, items list<int32>, scores list<float32>
     tries/0000/done/           Ray Data's checkpoint of that try: ids of the units whose answers are whole
 
@@ -13,8 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +25,8 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.data.checkpoint import CheckpointConfig
 
 from pipelines.cluster import POLL_S
-from semconv.artifacts import staging
 from semconv.artifacts.ragged import Int32, Int64, Ragged
+from semconv.artifacts.store_files import StoreFiles
 from semconv.errors import ArtifactError
 from semconv.recommend.ranker import Ranking
 
@@ -43,6 +43,7 @@ SCORED = pa.schema(
         ("scores", pa.list_(pa.float32())),
     ]
 )
+DIVIDED = "divided"
 PENDING = ".pending.parquet"
 """How Ray Data's records end that say nothing yet: the answers may be there in part."""
 
@@ -72,27 +73,30 @@ class Unit(NamedTuple):
 class Job:
     """The units of one job in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` need not be there; it must be reachable from every node."""
-        self._folder = folder.absolute()
+    def __init__(self, files: StoreFiles) -> None:
+        """``files``: a folder that need not be there, or a prefix; it must be reachable from every node."""
+        self.files = files
 
     def divide(self, users: Int64, histories: Ragged, batch_size: int) -> None:
         """Lay out the units of these ``users``, indices into ``histories``, unless an earlier try has done so.
 
         A unit is a batch, or as many as make `UNITS` units: the same ones at every try, whatever the batch size is now.
         """
-        units = self._folder / "units"
-        if units.exists():
+        if self.files.read(DIVIDED) is not None:
             return
+        self.files.delete_folder("")
         size = batch_size * max(1, -(-len(users) // (UNITS * batch_size)))
-        with staging(units) as staged:
-            for number, start in enumerate(range(0, len(users), size)):
-                part = users[start : start + size]
-                lists = histories.take(part)
-                values = pa.ListArray.from_arrays(pa.array(lists.offsets, pa.int32()), pa.array(lists.values))
-                own = pa.ListArray.from_arrays(pa.array([0, len(part)], pa.int32()), values)
-                row = [pa.array([number]), pa.array([part], pa.list_(pa.int32())), own]
-                pq.write_table(pa.table(row, UNIT), staged / f"{number:05d}.parquet")
+        starts = range(0, len(users), size)
+        for number, start in enumerate(starts):
+            part = users[start : start + size]
+            lists = histories.take(part)
+            values = pa.ListArray.from_arrays(pa.array(lists.offsets, pa.int32()), pa.array(lists.values))
+            own = pa.ListArray.from_arrays(pa.array([0, len(part)], pa.int32()), values)
+            row = [pa.array([number]), pa.array([part], pa.list_(pa.int32())), own]
+            written = pa.BufferOutputStream()
+            pq.write_table(pa.table(row, UNIT), written)
+            self.files.write(f"units/{number:05d}.parquet", written.getvalue().to_pybytes())
+        self.files.write(DIVIDED, str(len(starts)).encode())
 
     def rank(self, actor: type, kwargs: Mapping[str, Any], workers: int, report: Progress) -> None:
         """Have the units that are left ranked by ``workers`` actors, each made with ``kwargs``.
@@ -102,17 +106,18 @@ class Job:
         left = self.left()
         if not left:
             return
-        attempt = self._folder / "tries" / f"{len(list(self._folder.glob('tries/*'))):04d}"
-        with _checkpointed(attempt / "done"), self._watched(report):
-            # Reads and writes take no CPU: where a node goes, actors wait for another and may hold all that are left.
-            ray.data.read_parquet([str(file) for file in left], num_cpus=0, concurrency=workers).map_batches(
+        attempt = self.files.below(f"tries/{len(self.files.folders('tries')):04d}")
+        # Reads and writes take no CPU: where a node goes, actors wait for another and may hold all that are left.
+        aside: dict[str, Any] = {"filesystem": attempt.filesystem, "concurrency": workers}
+        with _checkpointed(attempt.below("done")), self._watched(report):
+            ray.data.read_parquet([self.files.path(name) for name in left], num_cpus=0, **aside).map_batches(
                 actor,
                 batch_size=1,
                 batch_format="pyarrow",
                 fn_constructor_kwargs=dict(kwargs),
                 compute=ActorPoolStrategy(size=workers),
                 num_cpus=1,
-            ).write_parquet(str(attempt / "scored"), ray_remote_args={"num_cpus": 0}, concurrency=workers)
+            ).write_parquet(attempt.path("scored"), ray_remote_args={"num_cpus": 0}, **aside)
         lost = self.left()
         if lost:
             raise ArtifactError(
@@ -120,21 +125,21 @@ class Job:
                 "Run the stage again: it takes up those that are left",
             )
 
-    def left(self) -> list[Path]:
-        """The files of the units that no try has done; raises `ArtifactError` for a damaged record."""
-        done = {unit for record in self._records() for unit in _read(record)["unit"].to_pylist()}
-        return [file for file in self._units() if int(file.stem) not in done]
+    def left(self) -> list[str]:
+        """The files of the units that no try has done, from the job's folder; `ArtifactError` for a damaged record."""
+        done = {unit for record in self._records() for unit in self._read(record)["unit"].to_pylist()}
+        return [f"units/{number:05d}.parquet" for number in range(self._units()) if number not in done]
 
     def share(self) -> float:
         """How much of the job is on record as done, from 0 to 1."""
-        return len(self._records()) / max(1, len(self._units()))
+        return len(self._records()) / max(1, self._units())
 
     def answers(self) -> Iterator[tuple[Int32, Ranking]]:
         """Users and their rankings, a unit at a time, each unit once; raises `ArtifactError` for damaged files."""
         seen: set[int] = set()
         for record in self._records():
-            file = record.parent.parent / "scored" / f"{record.stem}-0.parquet"
-            table = _read(file, SCORED)
+            file = record.replace("/done/", "/scored/").removesuffix(".parquet") + "-0.parquet"
+            table = self._read(file, SCORED)
             for unit, users, items, scores in zip(*(table[name] for name in SCORED.names), strict=True):
                 if unit.as_py() in seen:
                     continue  # a process that outlived a killed try finished what the next one took up
@@ -143,21 +148,33 @@ class Job:
                 items_BK, scores_BK = (found.values.to_numpy().reshape(len(rows), -1) for found in (items, scores))
                 yield rows, Ranking(items_BK, scores_BK)
 
-    def _units(self) -> list[Path]:
-        return sorted(self._folder.glob("units/*.parquet"))
-
-    def _records(self) -> list[Path]:
+    def _records(self) -> list[str]:
         """Ray Data's records of finished units."""
-        return sorted(file for file in self._folder.glob("tries/*/done/*.parquet") if not file.name.endswith(PENDING))
+        tries = (f"tries/{name}/done" for name in self.files.folders("tries"))
+        found = [f"{folder}/{name}" for folder in tries for name in self.files.names(folder)]
+        return [name for name in found if name.endswith(".parquet") and not name.endswith(PENDING)]
+
+    def _units(self) -> int:
+        return int(self.files.read(DIVIDED) or 0)
+
+    def _read(self, name: str, schema: pa.Schema | None = None) -> pa.Table:
+        """What a try has written; a power cut may have left it in part, for Ray does not wait for the disk."""
+        try:
+            return pq.read_table(self.files.path(name), schema=schema, filesystem=self.files.filesystem)
+        except (OSError, pa.ArrowException) as error:
+            raise ArtifactError(
+                f"{self.files.shown}/{name} cannot be read: {error}", "Rank everybody afresh with --run.force"
+            ) from None
 
     @contextmanager
     def _watched(self, report: Progress) -> Iterator[None]:
         """Tell ``report`` of finished units for the time of the block."""
-        total, over = len(self._units()), threading.Event()
+        total, over = self._units(), threading.Event()
 
         def watch() -> None:
             while not over.wait(POLL_S):
-                report(len(self._records()), total)
+                with suppress(ArtifactError):  # a store that does not answer: the next look tells as much
+                    report(len(self._records()), total)
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
@@ -168,20 +185,14 @@ class Job:
             thread.join()
 
 
-def _read(file: Path, schema: pa.Schema | None = None) -> pa.Table:
-    """What a try has written; a power cut may have left it in part, for Ray does not wait for the disk."""
-    try:
-        return pq.read_table(file, schema=schema)
-    except (OSError, pa.ArrowException) as error:
-        raise ArtifactError(f"{file} cannot be read: {error}", "Rank everybody afresh with --run.force") from None
-
-
 @contextmanager
-def _checkpointed(folder: Path) -> Iterator[None]:
-    """Datasets made in this block keep their checkpoint in ``folder``, and every row is a block of its own."""
+def _checkpointed(files: StoreFiles) -> Iterator[None]:
+    """Datasets made in this block keep their checkpoint in ``files``, and every row is a block of its own."""
     context = DataContext.get_current()
     before = context.checkpoint_config, context.target_max_block_size
-    context.checkpoint_config = CheckpointConfig("unit", str(folder), delete_checkpoint_on_success=False)
+    context.checkpoint_config = CheckpointConfig(
+        "unit", files.path(), delete_checkpoint_on_success=False, override_filesystem=files.filesystem
+    )
     context.target_max_block_size = 1
     try:
         yield

@@ -23,7 +23,7 @@ def refitted(settings: Settings) -> Settings:
     at zero: where it would have been best is not known without anybody to validate on. Blends are taken over.
     Raises `ArtifactError` where the run has not come that far.
     """
-    behaviour = Behaviour.open(Run(settings.run.root, settings.run.name).artifact(Behaviour.kind))
+    behaviour = Behaviour.open(Run.of(settings.run).artifact(Behaviour.kind))
     embed = settings.embed
     encoders: dict[str, Any] = {
         name: chosen.model_copy(update={"epochs": read_description(behaviour.path, name)["kept"]["epoch"]})

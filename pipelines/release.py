@@ -39,7 +39,7 @@ def promote(settings: Settings, because: str | None = None, say: Say = print, ru
     reason ``because``; `ResourceError` where the service does not take it: then the current release stays.
     """
     releases = open_releases(settings.release.store, settings.run.root)
-    weighed = weigh(run or Run(settings.run.root, settings.run.name), releases, settings.release)
+    weighed = weigh(run or Run.of(settings.run), releases, settings.release)
     if weighed.current is not None and weighed.is_current:
         say(f"nothing is new since release {weighed.current.name}")
         _serve(settings, releases, weighed.current, say)
@@ -97,7 +97,7 @@ def _require_passed(weighed: Weighed, because: str | None) -> None:
     if weighed.refused and not because:
         names = ", ".join(verdict.what for verdict in weighed.refused)
         raise ArtifactError(
-            f"The gate refuses {weighed.side.run.path} for {names}",
+            f"The gate refuses {weighed.side.run.shown} for {names}",
             'Mend it, or promote it with --because "REASON", which the manifest keeps',
         )
 
@@ -107,7 +107,7 @@ def _made(releases: Releases, weighed: Weighed, because: str | None) -> Release:
     snapshot = weighed.side.snapshot
     release = Release(
         name=releases.new_name(snapshot.fingerprint),
-        run=str(weighed.side.run.path.absolute()),
+        run=weighed.side.run.where,
         snapshot=releases.publish(snapshot),
         artifacts=weighed.artifacts,
         figures=figures_of(weighed.found),
@@ -122,7 +122,7 @@ def _made(releases: Releases, weighed: Weighed, because: str | None) -> Release:
 def gate(settings: Settings, options: argparse.Namespace) -> None:
     """Compare the run with the current release; exit 2 where that refuses it. Nothing is changed."""
     releases = open_releases(settings.release.store, settings.run.root)
-    weighed = weigh(Run(settings.run.root, settings.run.name), releases, settings.release)
+    weighed = weigh(Run.of(settings.run), releases, settings.release)
     for line in text(weighed.verdicts):
         print(line)
     _require_passed(weighed, options.because)

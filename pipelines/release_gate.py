@@ -109,9 +109,8 @@ def weigh(run: Run, releases: Releases, limits: ReleaseSettings) -> Weighed:
 
 
 def run_of(release: Release) -> Run:
-    """The run that a release names by its folder."""
-    root, _, name = release.run.rpartition("/")
-    return Run(root, name)
+    """The run that a release names by its folder or URI."""
+    return Run.at(release.run)
 
 
 def _still_there(current: Release, run: Run) -> Side | None:

@@ -76,9 +76,9 @@ def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
     with ExitStack() as session:
         joined = False
         for stage in stages:
-            run = Run(settings.run.root, settings.run.name)
+            run = Run.of(settings.run)
             raw = stage.raw(settings)
-            inputs = {kind.kind: kind.open(run.artifact(kind.kind)) for kind in stage.needs}
+            inputs: dict[str, Artifact] = {kind.kind: kind.described(run.artifact(kind.kind)) for kind in stage.needs}
             check_lineage(inputs.values())
             chosen = stage.settings_of(settings)
             fingerprints = {name: a.fingerprint for name, a in inputs.items()} | raw
@@ -90,10 +90,14 @@ def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
             if earlier is not None and not settings.run.force and all(m.request == request for m in earlier):
                 line.say("up to date")
                 continue
+            if not settings.run.force and all(run.unpublished(kind, request) for kind in stage.makes):
+                _publish(run, stage, line)
+                continue
             require_space(run.path, SPACE)
             if not joined:
                 session.enter_context(cluster(settings.ray))
                 joined = True
+            inputs = {kind.kind: kind.open(run.artifact(kind.kind)) for kind in stage.needs}
             _build(stage, Work(settings, run, request, line, inputs), chosen, {**inputs, **raw})
 
 
@@ -116,21 +120,27 @@ def _require_lasting_root(settings: Settings) -> None:
     if joins and "://" not in settings.run.root and not Path(settings.run.root).is_absolute():
         raise SettingError(
             f"run.root is '{settings.run.root}', a relative path, and the work runs on a cluster that is joined",
-            "Give --run.root an absolute path that every node can reach",
+            "Give --run.root an absolute path that every node can reach, or a URI",
         )
 
 
 def _earlier(run: Run, stage: Stage) -> list[Manifest] | None:
     """Manifests of what the stage made before, if all of it is there and whole."""
     try:
-        return [type(kind, (Artifact,), {"kind": kind}).open(run.artifact(kind)).manifest for kind in stage.makes]
+        return [type(kind, (Artifact,), {"kind": kind}).described(run.artifact(kind)).manifest for kind in stage.makes]
     except ArtifactError:
         return None
 
 
 def _build(stage: Stage, work: Work, chosen: dict[str, Any], inputs: dict[str, Artifact | str]) -> None:
     started = time.monotonic()
-    with work.line, ExitStack() as outputs:
+    with work.line:
+        _write(stage, work, chosen, inputs, started)
+        _publish(work.run, stage, work.line)
+
+
+def _write(stage: Stage, work: Work, chosen: dict[str, Any], inputs: dict[str, Artifact | str], started: float) -> None:
+    with ExitStack() as outputs:
         for kind in stage.makes:
             work.folders[kind] = outputs.enter_context(staging(work.run.artifact(kind)))
         try:
@@ -150,3 +160,10 @@ def _build(stage: Stage, work: Work, chosen: dict[str, Any], inputs: dict[str, A
                 request=work.request,
                 seconds=time.monotonic() - started,
             )
+
+
+def _publish(run: Run, stage: Stage, line: StageLine) -> None:
+    """Of a run at a URI: put there what lies finished in this node's mirror."""
+    for kind in stage.makes:
+        if run.publish(kind):
+            line.say(f"{kind} published to {run.shown}")

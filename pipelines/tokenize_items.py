@@ -16,6 +16,7 @@ from pipelines.cluster import RemoteReport, remote_report
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.worker import gpus_for
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, Manifest, Run
+from semconv.artifacts.handover import collect, handing_over
 from semconv.cli import main
 from semconv.config import Settings, TokenizeSettings
 from semconv.errors import ArtifactError
@@ -37,25 +38,26 @@ def fit_and_write(
         words = Target.of("title", *title_embeddings(BaseModel.open(base), catalogue.items["title"].to_pylist()))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenized = tokenize_items(ItemVectors.open(vectors), chosen, seed=seed, words=words, device=device, report=report)
-    tokenized.write(Path(folder), catalogue.item_ids)
+    with handing_over(Path(folder)) as out:
+        tokenized.write(out, catalogue.item_ids)
     return tokenized.quality
 
 
 @ray.remote
-def append_and_write(
-    root: str, parent: str, corpus: str, vectors: str, folder: str, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """Continue the tokens of the run ``parent``, write the codes into ``folder``; returns the quality report."""
+def append_and_write(parent: Run, corpus: str, vectors: str, folder: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Continue the tokens of ``parent``, write the codes into ``folder``; returns the quality report."""
     item_ids = Corpus.open(corpus).item_ids
-    earlier = Parent.open(Run(root, parent))
+    earlier = Parent.open(parent)
     appended = append_items(earlier, item_ids, ItemVectors.open(vectors), TokenizeSettings(**settings))
-    appended.write(Path(folder), item_ids)
+    with handing_over(Path(folder)) as out:
+        appended.write(out, item_ids)
     return appended.quality
 
 
 def build(work: Work) -> None:
     """Write the tokens: of a run of its own, or of one that continues another."""
     quality = _append(work) if work.settings.tokenize.append else _fit(work)
+    collect(work.out("tokens"))
     work.count("tokens", **{name: quality[name] for name in ("items", "unique_tuples", "reassigned")})
     error = "" if quality["error"] is None else f"error {quality['error']:.3f}, "
     work.line.say(
@@ -66,14 +68,14 @@ def build(work: Work) -> None:
 
 def _append(work: Work) -> dict[str, Any]:
     run, chosen = work.settings.run, work.settings.tokenize
-    paths = [str(work.input(kind).path.absolute()) for kind in (Corpus, ItemVectors)]
-    root, folder = str(Path(run.root).absolute()), str(work.out("tokens").absolute())
-    task = append_and_write.remote(root, run.parent, *paths, folder, chosen.model_dump(mode="json"))
+    inputs, parent = [work.input(kind).path for kind in (Corpus, ItemVectors)], Run.of(run, run.parent)
+    paths = [str(path.absolute()) for path in (*inputs, work.out("tokens"))]
+    task = append_and_write.remote(parent.absolute(), *paths, chosen.model_dump(mode="json"))
     quality: dict[str, Any] = ray.get(task)
     counts = {name: quality[name] for name in ("kept", "new", "returned", "removed", "reserved")}
     work.count("tokens", **counts)
     work.line.say(f"continues {run.parent}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    tokens = ItemTokens.open(Run(run.root, str(run.parent)).artifact("tokens"))
+    tokens = ItemTokens.described(parent.artifact("tokens"))
     if chosen.align_weight and tokens.lineage().get("base") != work.input(BaseModel).fingerprint:
         work.line.say("the parent had another base model: with align.spelling tokens set align.code_rows to random")
     return quality
@@ -95,7 +97,7 @@ def _fit(work: Work) -> dict[str, Any]:
 def parent_tokens(settings: Settings) -> dict[str, str]:
     """Fingerprint of the tokens that are continued, where there are any; refuses as `parent_run` does."""
     run = parent_run(settings)
-    return {} if run is None else {"parent_tokens": ItemTokens.open(run.artifact("tokens")).fingerprint}
+    return {} if run is None else {"parent_tokens": ItemTokens.described(run.artifact("tokens")).fingerprint}
 
 
 def accept(run: Run, earlier: Manifest, raw: dict[str, str]) -> None:
@@ -103,7 +105,7 @@ def accept(run: Run, earlier: Manifest, raw: dict[str, str]) -> None:
     continued = earlier.inputs.get("parent_tokens")
     if continued is not None and raw.get("parent_tokens") != continued:
         raise ArtifactError(
-            f"The tokens of {run.path} continue those of another run, and this command would give every item new codes",
+            f"The tokens of {run.shown} continue those of another run; this command would give every item new codes",
             "Give --append and --run.parent as before, with that run's tokens as they were, or another --run.name",
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 import semconv.errors
 from pipelines.cluster import remote_report, require_cpus
 from pipelines.stage import Work
+from semconv.artifacts.handover import discard
+from semconv.artifacts.store_files import StoreFiles
 from semconv.errors import SemconvError, SettingError
 from semconv.progress import Report
 
@@ -37,29 +38,30 @@ def fit(
 ) -> None:
     """Run ``loop(config)`` on ``workers`` processes; ``config["report"]`` reaches ``report``, else the stage's line.
 
-    Checkpoints go to the run's private folder under a name that holds the stage's request and ``workers``: the same
-    work started again goes on from its last checkpoint, other and forced work starts afresh. Removed when training ends
-    well. The loop's rank 0 writes its result into a folder named in ``config``, and what people look at into ``logs``,
-    which work that starts afresh finds empty; on several nodes run.root must be reachable from all.
+    Checkpoints go to what the run keeps for every node (`Run.kept`), under a name that holds the stage's request and
+    ``workers``: the same work started again goes on from its last checkpoint, other and forced work starts afresh.
+    Removed when training ends well. The loop's rank 0 hands its result over to a folder named in ``config``; what
+    people look at goes into ``logs``, which work that starts afresh finds empty.
 
     Raises `ResourceError` for more workers than CPUs, `SettingError` where a checkpoint of the same work lies in the
     parts of another number of workers, and whatever `SemconvError` the loop raised: it would come back at every try,
     so that only crashes are survived up to ``max_failures`` times.
     """
     require_cpus(f"{name}.workers", workers, spare=0)
-    storage = work.run.private(name)
+    storage = work.run.kept(name)
     if work.settings.run.force:
-        shutil.rmtree(storage, ignore_errors=True)
+        storage.delete_folder("")
     same_work = f"{name}-{work.request[:16]}-"
     attempt = f"{same_work}{workers}"
-    for other in storage.glob("*"):
-        if other.name.startswith(same_work) and other.name != attempt:
-            _refuse_other_workers(other, name, workers)
-        if other.name != attempt:
-            shutil.rmtree(other)
-    if logs is not None and not (storage / attempt).exists():
-        shutil.rmtree(logs, ignore_errors=True)
-    refused = (storage / REFUSED).absolute()
+    begun = storage.folders("")
+    for other in begun:
+        if other.startswith(same_work) and other != attempt:
+            _refuse_other_workers(storage.below(other), name, workers)
+        if other != attempt:
+            storage.delete_folder(other)
+    if logs is not None and attempt not in begun:
+        discard(logs)
+    refused = storage.below(REFUSED)
     with remote_report(report or work.line) as remote:
         trainer = TorchTrainer(
             partial(_unless_refused, loop=loop, refused=refused),
@@ -68,7 +70,8 @@ def fit(
             torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
             run_config=RunConfig(
                 name=attempt,
-                storage_path=str(storage.absolute()),
+                storage_path=storage.path(),
+                storage_filesystem=None if storage.local else storage.filesystem,
                 failure_config=FailureConfig(max_failures=max_failures),
                 checkpoint_config=CheckpointConfig(num_to_keep=2),
             ),
@@ -77,17 +80,16 @@ def fit(
             trainer.fit()
         finally:
             _raise_refusal(refused)
-    shutil.rmtree(storage, ignore_errors=True)
+    storage.delete_folder("")
 
 
-def _refuse_other_workers(other: Path, name: str, workers: int) -> None:
+def _refuse_other_workers(other: StoreFiles, name: str, workers: int) -> None:
     """Raise where the attempt in ``other``, on another number of workers, has kept a checkpoint.
 
     Only once a checkpoint is whole does Ray Train's record of them name it.
     """
-    record = other / "checkpoint_manager_snapshot.json"
-    if record.exists() and "checkpoint_" in record.read_text():
-        made_by = other.name.rpartition("-")[2]
+    if b"checkpoint_" in (other.read("checkpoint_manager_snapshot.json") or b""):
+        made_by = other.path().rpartition("-")[2]
         raise SettingError(
             f"This training was interrupted on {made_by} workers and {name}.workers is {workers}; its checkpoint lies "
             f"in {made_by} parts, one for each worker",
@@ -95,26 +97,28 @@ def _refuse_other_workers(other: Path, name: str, workers: int) -> None:
         )
 
 
-def _unless_refused(config: dict[str, Any], loop: Callable[[dict[str, Any]], None], refused: Path) -> None:
+def _unless_refused(config: dict[str, Any], loop: Callable[[dict[str, Any]], None], refused: StoreFiles) -> None:
     """Run the loop; what it refuses to do is written down for the driver, and a restart ends at once.
 
     A worker that has others beside it still raises: they may be waiting for it, and only a restart ends that.
     """
-    if any(refused.glob("*.json")):
+    if _refusals(refused):
         return
     try:
         loop(config)
     except SemconvError as error:
         context = ray.train.get_context()
-        refused.mkdir(parents=True, exist_ok=True)
-        part = refused / f"{context.get_world_rank()}.part"
-        part.write_text(json.dumps({"type": type(error).__name__, "problem": error.problem, "remedy": error.remedy}))
-        part.rename(part.with_suffix(".json"))
+        told = {"type": type(error).__name__, "problem": error.problem, "remedy": error.remedy}
+        refused.write(f"{context.get_world_rank()}.json", json.dumps(told).encode())
         if context.get_world_size() > 1:
             raise
 
 
-def _raise_refusal(refused: Path) -> None:
-    for file in sorted(refused.glob("*.json")):
-        told = json.loads(file.read_text())
+def _refusals(refused: StoreFiles) -> list[str]:
+    return [name for name in refused.names() if name.endswith(".json")]
+
+
+def _raise_refusal(refused: StoreFiles) -> None:
+    for name in _refusals(refused):
+        told = json.loads(refused.read(name) or b"")
         raise getattr(semconv.errors, told["type"])(told["problem"], told["remedy"])

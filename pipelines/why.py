@@ -132,7 +132,7 @@ def _title(named: dict[str, Any]) -> str:
 
 def run(settings: Settings, question: Question) -> None:
     """Answer and print."""
-    place = Run(settings.run.root, settings.run.name)
+    place = Run.of(settings.run)
     corpus = Corpus.open(place.artifact(Corpus.kind))
     told = as_json(answer(question, settings, corpus, place), corpus)
     print(json.dumps(told, indent=2, ensure_ascii=False) if question.json else text(told))

@@ -6,9 +6,10 @@ import ipaddress
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from semconv.artifacts import Run
+from semconv.artifacts import Run, TopKSnapshot
+from semconv.artifacts.mirror import uri_of
 from semconv.artifacts.release import located_release
 from semconv.artifacts.snapshot_store import CURRENT, SnapshotStore
 from semconv.config import Positive, Section, ServeSettings, Settings
@@ -27,19 +28,31 @@ class Args(Section):
     service for other machines is refused without keys.
     """
 
-    run: Path = Field(description="folder of the run, <run.root>/<run.name>; absolute where the cluster has many nodes")
+    run: Path = Field(
+        description="folder or URI of the run, <run.root>/<run.name>; absolute where the cluster has many nodes"
+    )
     threads: Positive = Field(2, description="compute threads of a live replica")
     serve: ServeSettings = Field(ServeSettings(), description="limits and sizes, as in the settings file")
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _in_its_mirror(cls, run: Any) -> Any:
+        return Run.at(run).path if isinstance(run, str) and "://" in run else run
 
     @classmethod
     def of(cls, settings: Settings) -> Args:
         """The arguments that serve the run of these settings."""
-        path = Run(settings.run.root, settings.run.name).path.absolute()
+        path = Run.of(settings.run).path.absolute()
         return cls(run=path, threads=settings.ray.threads, serve=settings.serve)
 
     @property
     def state(self) -> Path:
-        """Folder of what outlives a restart."""
+        """Folder of what outlives a restart; raises `SettingError` where it would be in a mirror, which is a cache."""
+        if self.serve.state is None and uri_of(self.run) is not None:
+            raise SettingError(
+                f"The run lies at {Run.at(str(self.run)).shown}, and serve.state names no folder for events",
+                "Give --serve.state a folder of this machine that lasts",
+            )
         return Path(self.serve.state).absolute() if self.serve.state else self.run / ".serve"
 
     def make_state(self) -> None:
@@ -58,6 +71,8 @@ class Args(Section):
         if self.serve.release is not None:
             released = located_release(self.serve.release)
             run, snapshot = released.run, released.snapshot
+        elif snapshot is None and uri_of(self.run) is not None:
+            snapshot = Run.at(run).place(TopKSnapshot.kind)
         main = VariantSettings(name=MAIN, run=run, snapshot=snapshot)
         return Variants(variants=(main, *self.serve.variants))
 

@@ -40,7 +40,7 @@ class Questions:
     @classmethod
     def of(cls, settings: Settings) -> Questions:
         """Questions about the shop of these settings' run: its first user, and what its last one did."""
-        run = Run(settings.run.root, settings.run.name)
+        run = Run.of(settings.run)
         corpus = Corpus.open(run.artifact(Corpus.kind))
         items = corpus.sequences[corpus.n_users - 1][:SHOWN].tolist()
         titles = [corpus.items["title"][item].as_py() for item in items]

@@ -82,7 +82,7 @@ def open_snapshot(run: Run, snapshot: str | None, cache: Path) -> TopKSnapshot:
 
 
 def _copied(run: Run, snapshot: str | None, cache: Path) -> TopKSnapshot:
-    return TopKSnapshot.open(located(snapshot or str(run.artifact(TopKSnapshot.kind)), cache, own=True))
+    return TopKSnapshot.open(located(snapshot or run.place(TopKSnapshot.kind), cache, own=True))
 
 
 def _bundle(variant: VariantSettings, snapshot: TopKSnapshot) -> Bundle:
@@ -92,6 +92,5 @@ def _bundle(variant: VariantSettings, snapshot: TopKSnapshot) -> Bundle:
 
 
 def run_of(variant: VariantSettings) -> Run:
-    """The run that a variant names by its folder."""
-    folder = Path(variant.run)
-    return Run(str(folder.parent), folder.name)
+    """The run that a variant names by its folder or URI."""
+    return Run.at(variant.run)

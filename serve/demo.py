@@ -17,7 +17,7 @@ from serve.start import service
 
 def run(settings: Settings) -> None:
     """Show the demo."""
-    report = Report.open(Run(settings.run.root, settings.run.name).artifact(Report.kind))
+    report = Report.open(Run.of(settings.run).artifact(Report.kind))
     questions = Questions.of(settings)
     with service(settings) as url:
         cached, live = ask(url, questions)

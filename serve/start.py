@@ -16,6 +16,7 @@ import ray
 
 from pipelines.cluster import cluster
 from pipelines.quiet import quieten
+from semconv.artifacts import Run
 from semconv.config import Settings
 from semconv.errors import ResourceError, SemconvError
 from serve import ingress
@@ -64,7 +65,7 @@ def settled(args: Args) -> Variants:
     """
     try:
         variants = args.variants.pinned()
-        if args.run.is_dir():
+        if Run.at(str(args.run)).exists():
             args.make_state()
         for variant in variants.variants:
             open_snapshot(run_of(variant), variant.snapshot, args.cache)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from semconv.artifacts.manifest import Manifest, describe_files, digest, file_digest
+from semconv.artifacts.mirror import is_mirrored
 from semconv.errors import ArtifactError
 
 
@@ -26,19 +27,35 @@ class Artifact:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open a finished artifact; raises `ArtifactError` when it is absent, unfinished or of another kind."""
+        """Open a finished artifact; raises `ArtifactError` when it is absent, unfinished or of another kind.
+
+        In the mirror of a run behind a URI (`semconv.artifacts.mirror`) it is fetched first, unless it is there.
+        """
         folder = Path(path)
-        manifest = Manifest.read(folder)
+        if is_mirrored(folder):
+            from semconv.artifacts.published import fetch  # which opens artifacts itself
+
+            fetch(folder)
+        opened = cls._of(folder, Manifest.read(folder))
+        require_files(folder, opened.manifest)
+        return opened
+
+    @classmethod
+    def described(cls, path: str | Path) -> Self:
+        """As `open`, but in a mirror only the manifest of what is published is read, and no file is fetched."""
+        folder = Path(path)
+        if not is_mirrored(folder):
+            return cls.open(folder)
+        from semconv.artifacts.published import require_published
+
+        return cls._of(folder, require_published(folder))
+
+    @classmethod
+    def _of(cls, folder: Path, manifest: Manifest) -> Self:
         if manifest.kind != cls.kind:
             raise ArtifactError(
                 f"{folder} holds {manifest.kind}, not {cls.kind}", f"Give the path of a {cls.kind} artifact"
             )
-        for name, described in manifest.files.items():
-            file = folder / name
-            if not file.is_file() or file.stat().st_size != described["bytes"]:
-                raise ArtifactError(
-                    f"{file} is missing or has another size than when it was published", "Redo its stage"
-                )
         return cls(folder, manifest)
 
     @property
@@ -55,6 +72,14 @@ class Artifact:
     def lineage(self) -> dict[str, str]:
         """Fingerprints of this artifact and of all it descends from, by kind."""
         return {**self.manifest.lineage, self.kind: self.fingerprint}
+
+
+def require_files(folder: Path, manifest: Manifest) -> None:
+    """Raise `ArtifactError` unless every file is there in its size."""
+    for name, described in manifest.files.items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != described["bytes"]:
+            raise ArtifactError(f"{file} is missing or has another size than when it was published", "Redo its stage")
 
 
 def check_lineage(artifacts: Iterable[Artifact]) -> None:

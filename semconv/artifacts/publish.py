@@ -39,7 +39,7 @@ def staging(target: Path) -> Iterator[Path]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ResourceError(
                 f"The disk that holds {target.parent} is full",
-                "Free space, or choose another folder (run.root, serve.cache)",
+                "Free space, or choose another folder (run.root, run.mirror, serve.cache)",
             ) from error
         raise
     finally:
@@ -67,7 +67,7 @@ def require_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise ResourceError(
             f"{existing} has {free / 2**30:.2f} GiB free and about {needed / 2**30:.2f} GiB are needed",
-            "Free space, or choose another folder (run.root, serve.cache)",
+            "Free space, or choose another folder (run.root, run.mirror, serve.cache)",
         )
 
 

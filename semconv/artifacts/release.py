@@ -21,7 +21,7 @@ from typing import Any, Self
 from semconv.artifacts.manifest import Manifest
 from semconv.artifacts.run import Run
 from semconv.artifacts.snapshot_store import CURRENT, TIME, SnapshotStore, time_after
-from semconv.artifacts.store_files import StoreFiles
+from semconv.artifacts.store_files import StoreFiles, within
 from semconv.artifacts.topk import TopKSnapshot
 from semconv.errors import ArtifactError
 
@@ -33,7 +33,7 @@ PROMOTED, ROLLED_BACK = "promoted", "rolled back"
 
 @dataclass(frozen=True)
 class Release:
-    """One manifest. ``artifacts``: fingerprints by kind, the snapshot's among them; they lie in the folder ``run``.
+    """One manifest. ``artifacts``: fingerprints by kind, the snapshot's among them; ``run``: their folder or URI.
 
     ``snapshot`` is a version of a store, ``STORE#VERSION``. ``figures`` are the report's, with intervals, and the
     snapshot's. ``verdicts`` is what the gate found ``against`` the release that was current then, if there was one;
@@ -57,11 +57,11 @@ class Release:
         return [str(verdict["what"]) for verdict in self.verdicts if verdict["refused"]]
 
     def require(self, run: Run) -> None:
-        """Raise `ArtifactError` where the folder ``run`` no longer holds what was released."""
+        """Raise `ArtifactError` where ``run`` no longer holds what was released."""
         for kind, fingerprint in fingerprints(run).items():
             if self.artifacts[kind] != fingerprint:
                 raise ArtifactError(
-                    f"{kind} in {run.path} is no longer what release {self.name} was made of",
+                    f"{kind} in {run.shown} is no longer what release {self.name} was made of",
                     "Promote the run as it is now as a release of its own, or choose another release",
                 )
 
@@ -92,8 +92,8 @@ class Releases:
     """The releases of a folder or URI. Every method raises `ArtifactError` when that is out of reach."""
 
     def __init__(self, where: str) -> None:
-        self.where = where.rstrip("/") if "://" in where else str(Path(where).absolute())
-        self.store = f"{self.where}/snapshots"
+        self.where = where if "://" in where else str(Path(where).absolute())
+        self.store = within(self.where, "snapshots")
         self._files = StoreFiles.open(self.where)
 
     @property
@@ -174,7 +174,7 @@ class Releases:
 
 def open_releases(store: str | None, root: str) -> Releases:
     """The releases at ``store``, or where none is named beside the runs of ``root``."""
-    return Releases(store or f"{root.rstrip('/')}/releases")
+    return Releases(store or within(root, "releases"))
 
 
 def located_release(where: str) -> Release:
@@ -185,7 +185,7 @@ def located_release(where: str) -> Release:
 
 def fingerprints(run: Run) -> dict[str, str]:
     """Of every artifact in `KINDS` that a run holds, by kind; `ArtifactError` for one that is absent."""
-    return {kind: Manifest.read(run.artifact(kind)).fingerprint for kind in KINDS}
+    return {kind: _manifest_of(run, kind).fingerprint for kind in KINDS}
 
 
 def version_of(snapshot: str) -> str:
@@ -194,6 +194,13 @@ def version_of(snapshot: str) -> str:
 
 
 _ALL = 2**31
+
+
+def _manifest_of(run: Run, kind: str) -> Manifest:
+    found = run.manifest(kind)
+    if found is None:
+        raise ArtifactError(f"{run.shown} has no {kind}", "Run the stage that makes it")
+    return found
 
 
 def _manifest(name: str) -> str:

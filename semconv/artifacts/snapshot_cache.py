@@ -56,7 +56,7 @@ def kept_copy(target: Path, make: Callable[[Path], None]) -> Path:
     is not the one that was read. Other copies beside it go when nobody has asked for them for long.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target) as lock:
+    with alone(target) as lock:
         lock.seek(0)
         found = _seen(target)
         if found is None or lock.read() != found:
@@ -118,7 +118,7 @@ def _seen(target: Path) -> str | None:
 
 
 @contextmanager
-def _alone(target: Path, how: int = fcntl.LOCK_EX) -> Iterator[TextIO]:
+def alone(target: Path, how: int = fcntl.LOCK_EX) -> Iterator[TextIO]:
     """Keep other processes and threads from the same block; the lock goes with the process, however it ends.
 
     Gives the lock's file, whose text says which files were read and found whole.
@@ -152,7 +152,7 @@ def _forget_unused(cache: Path) -> None:
 
 def _forget(path: Path) -> None:
     """Remove a copy, unless somebody is at it or has asked for it by now."""
-    with suppress(BlockingIOError), _alone(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with suppress(BlockingIOError), alone(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
         if _is_unused(path):
             shutil.rmtree(path, ignore_errors=True)
             _lock_of(path).unlink()

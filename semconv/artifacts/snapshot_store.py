@@ -4,6 +4,7 @@
     CURRENT                  the version that is served; below it those that were before, the last one first
     reading/VERSION.TOKEN    somebody publishes, fetches or points to this version: it is not to be removed
 
+So lie the artifacts of a run on an object store too, each in a store of its own (`semconv.artifacts.published`).
 A version's name begins with its time, so that names sort by age, and no two publications share one. Whoever removes a
 version first takes its manifest away and only then looks for readers; whoever reads first says so and only then looks
 for the manifest: one of the two always sees the other, with no lock that an object store would have to offer.
@@ -20,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from semconv.artifacts.artifact import Artifact
 from semconv.artifacts.manifest import MANIFEST_NAME, Manifest
 from semconv.artifacts.publish import staging
 from semconv.artifacts.snapshot_cache import VERSION, copy_of, copy_whole, kept_copy, manifest_of, require_same
@@ -51,7 +53,7 @@ class SnapshotStore:
         """
         return cls(StoreFiles.open(where))
 
-    def publish(self, snapshot: TopKSnapshot, keep: int = 3) -> str:
+    def publish(self, snapshot: Artifact, keep: int = 3) -> str:
         """Copy a snapshot in under a version of its own, make that current, and `prune`; returns the version.
 
         Raises `ArtifactError` when the snapshot is not what its manifest says, `ResourceError` when the disk is full;
@@ -136,11 +138,12 @@ class SnapshotStore:
         """
         _require_name(version)
 
-        def copy(folder: Path) -> None:
-            with self._reading(version):
-                copy_whole(self._files, _folder(version), self._published(version), folder)
+        return kept_copy(cache / version, lambda folder: self.copy(version, folder))
 
-        return kept_copy(cache / version, copy)
+    def copy(self, version: str, folder: Path) -> None:
+        """Copy a version into an empty folder; refuses files that are not what was published."""
+        with self._reading(version):
+            copy_whole(self._files, _folder(version), self._published(version), folder)
 
     def export(self, version: str, folder: Path) -> None:
         """Write a version as Parquet files, see `export_parquet`; replaces what stands at ``folder``."""

@@ -33,7 +33,7 @@ class StoreFiles:
     """The files under one folder or prefix; every method raises `ArtifactError`, or `ResourceError` on a full disk."""
 
     def __init__(self, filesystem: pa.fs.FileSystem, root: str, shown: str) -> None:
-        self._filesystem = filesystem
+        self.filesystem = filesystem
         self._root = root.rstrip("/")
         self.shown = shown
         """What messages call it."""
@@ -45,9 +45,8 @@ class StoreFiles:
         if "://" not in where:
             path = Path(where).absolute()
             return cls(pa.fs.LocalFileSystem(), str(path), str(path))
-        parts = urlsplit(where)
-        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        if "@" in parts.netloc:
+        shown = shown_uri(where)
+        if "@" in urlsplit(where).netloc:
             raise SettingError(
                 f"The URI of the store {shown} carries a name or a key before '@'",
                 "Leave it out and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment",
@@ -61,30 +60,38 @@ class StoreFiles:
             ) from None
         return cls(filesystem, root, shown)
 
+    def below(self, name: str) -> StoreFiles:
+        """The files in a folder of these."""
+        return StoreFiles(self.filesystem, self.path(name), f"{self.shown}/{name}")
+
+    def path(self, name: str = "") -> str:
+        """What the filesystem calls a file or folder; others that write there are given both."""
+        return f"{self._root}/{name}".rstrip("/")
+
     def read(self, name: str) -> bytes | None:
         """The content of a small file; None where there is none."""
         with self._explained(name):
             try:
-                with self._filesystem.open_input_stream(self._path(name)) as stream:
+                with self.filesystem.open_input_stream(self.path(name)) as stream:
                     return bytes(stream.read())
             except FileNotFoundError:
                 return None
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file in one step, over the one that may stand there; durable on return."""
-        create = self._filesystem.open_output_stream
+        create = self.filesystem.open_output_stream
         with self._explained(name), self._appearing(name) as path, create(path) as stream:
             stream.write(content)
 
     def put(self, source: Path, name: str) -> str:
         """Copy a local file in; its SHA-256, in hex, as it was read."""
-        create = self._filesystem.open_output_stream
+        create = self.filesystem.open_output_stream
         with self._explained(name), source.open("rb") as reader, self._appearing(name) as path, create(path) as writer:
             return _copied(reader, writer)
 
     def get(self, name: str, target: Path | None) -> str:
         """Copy a file to a local one, or only read it; its SHA-256, in hex."""
-        with self._explained(name), self._filesystem.open_input_stream(self._path(name)) as reader:
+        with self._explained(name), self.filesystem.open_input_stream(self.path(name)) as reader:
             if target is None:
                 return _copied(reader, None)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +103,12 @@ class StoreFiles:
         with self._explained(name):
             return sorted(found.base_name for found in self._listed(name) if found.type == pa.fs.FileType.Directory)
 
+    def names(self, name: str = "") -> list[str]:
+        """Names of all files in a folder and in those below it, as seen from that folder; sorted."""
+        with self._explained(name):
+            files = [found.path for found in self._listed(name, deep=True) if found.type == pa.fs.FileType.File]
+        return sorted(path.removeprefix(f"{self.path(name)}/") for path in files)
+
     def ages(self, name: str, now: float) -> dict[str, float]:
         """Names of the files in a folder, with the seconds since each was written."""
         with self._explained(name):
@@ -106,7 +119,7 @@ class StoreFiles:
         """Delete a file, if it is there."""
         with self._explained(name):
             try:
-                self._filesystem.delete_file(self._path(name))
+                self.filesystem.delete_file(self.path(name))
             except FileNotFoundError:
                 return
 
@@ -114,7 +127,7 @@ class StoreFiles:
         """Delete a folder with all that is in it, if it is there."""
         with self._explained(name):
             try:
-                self._filesystem.delete_dir(self._path(name))
+                self.filesystem.delete_dir(self.path(name))
             except FileNotFoundError:
                 return
 
@@ -123,19 +136,16 @@ class StoreFiles:
         if self.local:
             require_space(Path(self._root), needed)
 
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}".rstrip("/")
-
-    def _listed(self, name: str) -> list[pa.fs.FileInfo]:
-        listed: list[pa.fs.FileInfo] = self._filesystem.get_file_info(
-            pa.fs.FileSelector(self._path(name), allow_not_found=True)
+    def _listed(self, name: str, *, deep: bool = False) -> list[pa.fs.FileInfo]:
+        listed: list[pa.fs.FileInfo] = self.filesystem.get_file_info(
+            pa.fs.FileSelector(self.path(name), allow_not_found=True, recursive=deep)
         )
         return listed
 
     @contextmanager
     def _appearing(self, name: str) -> Iterator[str]:
         """The path to write a file to, so that it appears under its name when the block ends well."""
-        path = self._path(name)
+        path = self.path(name)
         if not self.local:
             yield path
             return
@@ -170,6 +180,20 @@ def _make_folder(folder: Path) -> None:
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         fsync(folder.parent)
+
+
+def within(place: str, name: str) -> str:
+    """What ``name`` in a folder or URI is called; the query of a URI stays at its end."""
+    if "://" not in place:
+        return f"{place.rstrip('/')}/{name}"
+    parts = urlsplit(place)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
+
+
+def shown_uri(uri: str) -> str:
+    """A URI without what it may carry besides the place: user, password, query."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _copied(reader: BinaryIO, writer: BinaryIO | None) -> str:

@@ -10,7 +10,12 @@ from semconv.config.leaves import Positive, Section, operational, setting
 class RunSettings(Section):
     """Where a run lives and what it redoes."""
 
-    root: str = operational("runs", "folder that holds runs; a submitted job needs an absolute path")
+    root: str = operational(
+        "runs", "folder or URI (s3://bucket/path) that holds runs; a submitted job needs an absolute path or a URI"
+    )
+    mirror: str | None = operational(
+        None, "folder on every node for its copies of runs at a URI; none keeps them in the user's cache"
+    )
     name: str = operational("demo", "name of the run; its output goes to <run.root>/<run.name>", pattern=r"^\w[\w.-]*$")
     parent: str | None = operational(
         None, "run under the same root whose tokens this one continues (tokenize.append)", pattern=r"^\w[\w.-]*$"

@@ -9,7 +9,7 @@ class VariantSettings(Section):
     """What a share of the users is answered from instead of the run itself."""
 
     name: str = operational("", "name in answers and in the impression log", pattern=r"^\w[\w.-]{0,63}$")
-    run: str = operational("", "folder of a run, <run.root>/<run.name>", min_length=1)
+    run: str = operational("", "folder or URI of a run, <run.root>/<run.name>", min_length=1)
     snapshot: str | None = operational(None, "snapshot folder, or a store with #VERSION; none: topk of that run")
     share: Fraction = operational(0.0, "share of the users, by a stable hash of their ids")
 

@@ -72,17 +72,17 @@ def parent_run(settings: Settings) -> Run | None:
     """
     if not settings.tokenize.append:
         return None
-    run = Run(settings.run.root, str(settings.run.parent))
-    if not run.path.is_dir():
+    run = Run.of(settings.run, settings.run.parent)
+    if not run.exists():
         raise SettingError(
-            f"run.parent is '{settings.run.parent}', and there is no run {run.path}",
+            f"run.parent is '{settings.run.parent}', and there is no run {run.shown}",
             "Give the name of a run under run.root that has tokens",
         )
-    frozen = _leaves(ItemTokens.open(run.artifact("tokens")).manifest.settings["tokenize"])
+    frozen = _leaves(ItemTokens.described(run.artifact("tokens")).manifest.settings["tokenize"])
     for name, value in _leaves(determining(settings.tokenize)).items():
         if name != "append" and frozen.get(name, value) != value:
             raise SettingError(
-                f"tokenize.{name} is {value} and the tokens of {run.path} were made with {frozen[name]}, "
+                f"tokenize.{name} is {value} and the tokens of {run.shown} were made with {frozen[name]}, "
                 "which tokenize.append keeps",
                 f"Set tokenize.{name} to {frozen[name]}, or tokenize without --append",
             )

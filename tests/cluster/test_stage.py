@@ -181,11 +181,6 @@ def test_what_workers_report_reaches_the_drivers_line() -> None:
     assert heard[-1] == (3, 4, "nearly")
 
 
-def test_an_object_store_root_is_refused_in_plain_words() -> None:
-    with pytest.raises(SemconvError, match="absolute path"):
-        run_stages(Settings(run=RunSettings(root="s3://bucket/runs")), [GROW])
-
-
 def test_a_line_without_a_terminal_needs_no_cluster(capsys: pytest.CaptureFixture[str]) -> None:
     with StageLine("grow"):
         pass

@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 from pyarrow.fs import FileSystem
 
 from pipelines.snapshots import run
 from semconv.artifacts import SnapshotStore, TopKSnapshot, located
 from semconv.errors import ArtifactError
+from tests.s3 import ENVIRONMENT, SECRET, keys, new_bucket, serving
 from tests.unit.artifacts.shop_snapshot import USERS, answer
-
-SECRET = "a-secret-key-of-the-environment"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """Host and port of the server."""
-    started = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    started.start()
-    host, port = started.get_host_and_port()
-    yield f"{host}:{port}"
-    started.stop()
+    with serving() as started:
+        yield started
 
 
 @pytest.fixture
 def uri(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A store in a bucket of its own."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a-key-id")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    bucket = f"bucket-{secrets.token_hex(8)}"
-    httpx.put(f"http://{server}/{bucket}").raise_for_status()
-    return f"s3://{bucket}/shop/snapshots?scheme=http&region=us-east-1&endpoint_override={server}"
-
-
-def keys(server: str, uri: str) -> list[str]:
-    """Objects of the bucket, without the empty ones that stand for folders."""
-    bucket = uri.removeprefix("s3://").partition("/")[0]
-    listed = httpx.get(f"http://{server}/{bucket}", params={"list-type": "2"}).text
-    found = [part.partition("</Key>")[0] for part in listed.split("<Key>")[1:]]
-    return [key for key in found if not key.endswith("/")]
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return new_bucket(server, "shop/snapshots")
 
 
 def test_versions_are_published_checked_pointed_to_fetched_and_pruned(

@@ -43,6 +43,17 @@ def test_run_root_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_root_at_a_uri_is_tried_there_and_in_the_mirror(tmp_path: Path) -> None:
+    (tmp_path / "bucket").mkdir()
+    told = ["--run.root", f"file://{tmp_path}/bucket", "--run.mirror"]
+    said = doctor_storage.root(settings(*told, str(tmp_path / "mirror")))
+    assert f"{tmp_path}/bucket/demo can be written" in said
+    assert str(tmp_path / "mirror") in said
+    assert [path.name for path in tmp_path.rglob("*")] == ["bucket"]
+    with pytest.raises(ResourceError, match=r"/proc/semconv.* cannot be written"):
+        doctor_storage.root(settings(*told, "/proc/semconv"))
+
+
 def test_a_place_that_cannot_be_written_is_found() -> None:
     with pytest.raises(ResourceError, match="/proc/semconv cannot be written") as error:
         doctor_storage.root(settings("--run.root", "/proc/semconv"))

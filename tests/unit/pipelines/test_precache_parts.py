@@ -30,10 +30,19 @@ from semconv.artifacts import (
     write_similar,
 )
 from semconv.artifacts.snapshot_store import SnapshotStore
+from semconv.artifacts.store_files import StoreFiles
 from semconv.artifacts.topk_catalogue import write_catalogue
 from semconv.config import PrecacheSettings, RecommendSettings, RunSettings, Settings, determining
 from semconv.errors import ArtifactError
 from semconv.recommend.ranker import Ranking
+
+
+def job_in(folder: Path) -> Job:
+    return Job(StoreFiles.open(str(folder)))
+
+
+def unit_of(job: Job, name: str) -> Unit:
+    return Unit.of(pq.read_table(job.files.path(name)))
 
 
 @settings(deadline=None, max_examples=30)
@@ -44,11 +53,11 @@ def test_units_hold_every_user_once_with_all_that_they_did(
     rng = np.random.default_rng(seed)
     histories = Ragged.of([rng.integers(0, 9, rng.integers(0, 5)).tolist() for _ in range(50)])
     asked = np.sort(rng.permutation(50)[:users])
-    job = Job(tmp_path_factory.mktemp("job"))
+    job = job_in(tmp_path_factory.mktemp("job"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precache_units, "UNITS", units)
         job.divide(asked, histories, batch_size)
-    found = [Unit.of(pq.read_table(file)) for file in job.left()]
+    found = [unit_of(job, name) for name in job.left()]
     assert [unit.number for unit in found] == list(range(len(found)))
     assert len(found) <= units
     assert [user for unit in found for user in unit.users.tolist()] == asked.tolist()
@@ -58,8 +67,7 @@ def test_units_hold_every_user_once_with_all_that_they_did(
 
 def answered(job: Job, attempt: Path, number: int) -> Ranking:
     """Write a unit's answers as a try does that has come to the end of it."""
-    file = job.left()[number]
-    unit = Unit.of(pq.read_table(file))
+    unit = unit_of(job, job.left()[number])
     scores = np.array([[0.5, 0.25], [1, -np.inf]], np.float32)[: len(unit.users)]
     ranking = Ranking(np.where(np.isinf(scores), NONE, unit.users[:, None]).astype(np.int32), scores)
     row = unit.answered(ranking)
@@ -71,7 +79,7 @@ def answered(job: Job, attempt: Path, number: int) -> Ranking:
 
 
 def test_a_units_answers_read_as_they_were_written(tmp_path: Path) -> None:
-    job = Job(tmp_path)
+    job = job_in(tmp_path)
     job.divide(np.array([2, 0]), Ragged.of([[1], [2, 3], []]), 5)
     ranking = answered(job, tmp_path / "tries" / "0000", 0)
     assert (job.left(), job.share()) == ([], 1)
@@ -82,7 +90,7 @@ def test_a_units_answers_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_answers_that_are_there_twice_or_in_part_count_once(tmp_path: Path) -> None:
-    job, tries = Job(tmp_path), tmp_path / "tries"
+    job, tries = job_in(tmp_path), tmp_path / "tries"
     job.divide(np.arange(3), Ragged.of([[1], [2], [3]]), 1)
     answered(job, tries / "0000", 0)
     shutil.copytree(tries / "0000", tries / "0001")
@@ -91,12 +99,12 @@ def test_answers_that_are_there_twice_or_in_part_count_once(tmp_path: Path) -> N
     (tries / "0003" / "scored").mkdir()
     pq.write_table(pa.table({"unit": [2]}), tries / "0003" / "done" / "x.pending.parquet")
     (tries / "0003" / "scored" / "x-0.parquet").write_bytes(b"PAR1")
-    assert [file.stem for file in job.left()] == ["00002"]
+    assert job.left() == ["units/00002.parquet"]
     assert [users.tolist() for users, _ in job.answers()] == [[0], [1]]
 
 
 def test_damaged_answers_are_named(tmp_path: Path) -> None:
-    job = Job(tmp_path)
+    job = job_in(tmp_path)
     job.divide(np.arange(1), Ragged.of([[1]]), 1)
     answered(job, tmp_path / "tries" / "0000", 0)
     (tmp_path / "tries" / "0000" / "scored" / "x-0.parquet").write_bytes(b"PAR1")

@@ -58,6 +58,17 @@ def test_settings_become_arguments_with_absolute_folders() -> None:
     assert (elsewhere.state, elsewhere.cache) == (Path("state").absolute(), Path("/fast"))
 
 
+def test_a_run_at_a_uri_is_served_from_its_store_and_keeps_no_events_in_a_cache(tmp_path: Path) -> None:
+    placed = RunSettings(root="s3://bucket/runs?region=x", name="shop", mirror=str(tmp_path))
+    args = Args.of(Settings(run=placed, serve=ServeSettings(state=str(tmp_path / "state"))))
+    (main,) = args.variants.variants
+    assert main.snapshot == "s3://bucket/runs/shop/topk?region=x"
+    assert Path(main.run).is_relative_to(tmp_path)
+    assert args.state == tmp_path / "state"
+    with pytest.raises(SettingError, match=r"--serve\.state"):
+        _ = Args(run="s3://bucket/runs/shop").state  # type: ignore[arg-type]  # as serve/config.yaml would have it
+
+
 def test_everybody_whom_no_experiment_claims_is_served_from_the_run() -> None:
     other = VariantSettings(name="other", run="/runs/b", share=0.2)
     args = Args(run=Path("/runs/a"), serve=ServeSettings(snapshot="/snapshots/7", variants=(other,)))
