@@ -78,7 +78,7 @@ cluster: $(VENV)/.ready-dev
 e2e: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/e2e
 
-## make drill    long fault drills (up to 45 minutes)
+## make drill    long fault drills (one to two hours on two cores; each file of tests/drill also runs alone)
 drill: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/drill
 
