@@ -13,10 +13,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.harness import PeakMemory, command, growth, table
+from benchmarks.harness import command, growth, table
+from benchmarks.phases import timed
 from semconv.artifacts import Corpus
 from semconv.config import CorpusSettings, SyntheticSettings
 from semconv.corpus.build import build_corpus
@@ -87,7 +86,7 @@ def _ours(folder: Path, rows: int) -> dict[str, Any]:
     shop = SyntheticSettings(users=max(rows // 12, 1), items=max(rows // ROWS_PER_ITEM, 100), mean_events=12.0)
     write_shop(folder / f"shop-{rows}", shop, SEED)
     run = ["--run.root", str(folder), "--run.name", f"run-{rows}", "--corpus.k_core", str(K)]
-    seconds, peak = _timed(
+    seconds, peak = timed(
         [sys.executable, "-m", "pipelines.ingest", "--corpus.path", str(folder / f"shop-{rows}"), *run]
     )
     counts = Corpus.open(folder / f"run-{rows}" / "corpus").manifest.counts
@@ -96,20 +95,10 @@ def _ours(folder: Path, rows: int) -> dict[str, Any]:
 
 def _rival(name: str, shop: Path, folder: Path) -> dict[str, Any]:
     output = folder / f"{name}.parquet"
-    seconds, peak = _timed(
+    seconds, peak = timed(
         [sys.executable, "-m", "benchmarks.ingest", "--out", "unused", "--rival", name, str(shop), str(output)]
     )
     return {"seconds": seconds, "peak_gib": peak}
-
-
-def _timed(arguments: list[str]) -> tuple[float, float]:
-    """Seconds and peak GiB of a command; raises `subprocess.CalledProcessError` when it fails."""
-    started = time.perf_counter()
-    with subprocess.Popen(arguments) as process, PeakMemory(process.pid) as memory:
-        status = process.wait()
-    if status:
-        raise subprocess.CalledProcessError(status, arguments)
-    return time.perf_counter() - started, memory.peak_gib
 
 
 def _sequences(corpus: Corpus) -> pa.Table:
