@@ -72,7 +72,7 @@ def searched(blend: Convergence) -> RecommendSettings:
 def gathered(opened: Opened, chosen: RecommendSettings, users: int, seed: int) -> Lesson:
     """Evidence of at most so many validation users; with as many as the stage has, of the same ones."""
     split = sample(opened.corpus.split("valid"), users, np.random.default_rng(seed))
-    sources, lessons = opened.sources(chosen.beams), []
+    sources, lessons = opened.sources(chosen.beams, chosen.precision), []
     for start in range(0, len(split.users), BATCH):
         rows = np.arange(start, min(start + BATCH, len(split.users)))
         histories = list(split.histories.take(rows))

@@ -24,6 +24,7 @@ import torch
 
 from benchmarks.harness import Results
 from benchmarks.training_cluster import ALIKE
+from pipelines.actors import Pool
 from pipelines.cluster import cluster, environment
 from pipelines.precache import RankUnits
 from pipelines.precache_units import Job, Unit
@@ -98,7 +99,7 @@ def _on_ray(run: Run, settings: Settings, folder: Path) -> Pace:
     kwargs = {"run": run, "settings": settings, "opener": open_recommender}
     job = Job(StoreFiles.open(str(folder)))
     with cluster(settings.ray):
-        job.rank(RankUnits, kwargs, settings.precache.workers, lambda _done, _total: None)
+        job.rank(RankUnits, kwargs, Pool(settings.precache.workers), lambda _done, _total: None)
     files = sorted(folder.glob("tries/*/scored/*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     users = [sum(map(len, pq.read_table(file, columns=["users"])["users"])) for file in files]
     return Pace.of(users, [file.stat().st_mtime - began for file in files])

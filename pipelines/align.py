@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import examples
+from pipelines.actors import gpus_for
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.train import fit
-from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
 from semconv.artifacts import AlignmentExamples, BaseModel, Corpus, ItemTokens, ItemVectors, Recommender
 from semconv.artifacts.handover import collect, download, handing_over, upload

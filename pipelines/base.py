@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipelines.actors import gpus_for
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
-from pipelines.worker import gpus_for
 from pipelines.worker import work as train_here
 from semconv.artifacts import Corpus
 from semconv.artifacts.handover import collect, handing_over

@@ -105,7 +105,7 @@ def require_cpus(setting: str, workers: int, spare: int = 1) -> None:
         free = ", of which one must stay free" if spare else ""
         raise ResourceError(
             f"{setting} is {workers} and the cluster has {cpus} CPUs{free}",
-            f"Lower {setting}, or raise ray.num_cpus",
+            f"Lower {setting}, or raise ray.num_cpus; a cluster that is joined needs more nodes",
         )
 
 

@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import ray.data
 import torch
-from ray.data import ActorPoolStrategy
 from torch.nn.utils.rnn import pad_sequence
 
-from pipelines.cluster import require_cpus
+from pipelines.actors import Pool
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import Convergence, Corpus, ItemTokens, ItemVectors, Recommender, Run, Split
 from semconv.artifacts.blend import FILE
@@ -78,7 +77,8 @@ class GatherEvidence:
 
     @cached_property
     def _sources(self) -> list[Source]:
-        return self._opened.sources(self._settings.recommend.beams)
+        chosen = self._settings.recommend
+        return self._opened.sources(chosen.beams, chosen.precision)
 
     @cached_property
     def _wishes(self) -> WishSource:
@@ -155,18 +155,17 @@ def _fitted(work: Work, asked: Asked, fit: Callable[[Lesson, ConvergeSettings, i
 
 def _gathered(work: Work, asked: Asked) -> Lesson:
     wished = asked.wishes is not None
-    sources = Opened(work.run).sources(work.settings.recommend.beams)
+    sources = Opened(work.run).sources(work.settings.recommend.beams, work.settings.recommend.precision)
     names = (*map(source_name, sources), *([source_of(WISH_FEATURES[0])] if wished else []))
     features = (*(name for source in sources for name in source.features), *(WISH_FEATURES if wished else ()))
     chosen, users = work.settings.converge, len(asked.split.users)
-    require_cpus("converge.workers", chosen.workers)
+    pool = Pool.of("converge.workers", chosen.workers)
     work.line(0, users, "opening the systems")
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / chosen.batch_size)).map_batches(
         GatherEvidence,
         batch_size=chosen.batch_size,
         fn_constructor_kwargs={"run": work.run.absolute(), "settings": work.settings, "wished": wished},
-        compute=ActorPoolStrategy(size=chosen.workers),
-        num_cpus=1,
+        **pool.arguments,
     )
     lessons: dict[int, Lesson] = {}
     done = 0
@@ -197,7 +196,7 @@ STAGE = Stage(
     name="converge",
     makes=("blend",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
-    reads=("converge", "recommend.beams", "recommend.candidates"),
+    reads=("converge", "recommend.beams", "recommend.candidates", "recommend.precision"),
     code=3,
     build=build,
     raw=_fingerprint_of_other,

@@ -69,16 +69,16 @@ def disk(settings: Settings) -> str:
 
 
 def stores(settings: Settings) -> str:
-    """The snapshot store can be written, and the one that is served from can be read."""
-    written = settings.precache.store
+    """The stores of snapshots and releases and the service's state can be written, what is served from can be read."""
+    written = {place for place in (settings.precache.store, settings.release.store, settings.serve.state) if place}
     read = {place.partition("#")[0] for place in (settings.serve.snapshot, settings.precache.since) if place}
-    for place in sorted(read - {written}):
+    for place in sorted(read - written):
         if "://" not in place and not Path(place).exists():
             raise ResourceError(f"There is no {place}", "Correct serve.snapshot or precache.since")
-    if written is None:
-        return "none written (precache.store)"
-    _write_and_remove(written)
-    return f"{_shown(written)} can be written"
+    for place in sorted(written):
+        _write_and_remove(place)
+    told = f"{', '.join(map(_shown, sorted(written)))} can be written"
+    return told if written else "none written (precache.store, release.store, serve.state)"
 
 
 def _input_bytes(settings: Settings) -> int:

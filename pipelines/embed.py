@@ -14,10 +14,10 @@ import pyarrow as pa
 import ray
 import torch
 
-from pipelines.cluster import Claims, require_cpus
+from pipelines.actors import Pool, gpus_for
+from pipelines.cluster import Claims
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
-from pipelines.worker import gpus_for
 from semconv.artifacts import Corpus, ItemVectors, Ragged, Split
 from semconv.artifacts.handover import collect, handing_over
 from semconv.behaviour.encoders import ENCODERS, Fitted
@@ -36,7 +36,7 @@ class Encode:
     """A Ray Data actor: batches of texts in, item indices and vectors out."""
 
     def __init__(self, model: str) -> None:
-        self._encoder = TextEncoder(model)
+        self._encoder = TextEncoder(model, device="cuda" if torch.cuda.is_available() else "cpu")
 
     def __call__(self, batch: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Columns ``item`` and ``text`` to ``item`` and ``vector``."""
@@ -63,7 +63,7 @@ def encode_texts(texts: list[str], settings: EmbedSettings, report: Report) -> t
     order = by_length(texts)
     if not order:
         return vectors
-    require_cpus("embed.text_workers", settings.text_workers)
+    pool = Pool.of("embed.text_workers", settings.text_workers)
     size = settings.text_batch_size
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
     encoded = ray.data.from_arrow([pa.table({"item": chunk, "text": [texts[i] for i in chunk]}) for chunk in chunks])
@@ -71,8 +71,7 @@ def encode_texts(texts: list[str], settings: EmbedSettings, report: Report) -> t
         Encode,
         fn_constructor_args=(settings.text_model,),
         batch_size=size,
-        compute=ray.data.ActorPoolStrategy(size=settings.text_workers),
-        num_cpus=1,
+        **pool.arguments,
     )
     done = 0
     for batch in encoded.iter_batches(batch_size=None, batch_format="numpy"):

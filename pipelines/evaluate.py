@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import ray.data
 import torch
-from ray.data import ActorPoolStrategy
 
-from pipelines.cluster import require_cpus
+from pipelines.actors import Pool
 from pipelines.refit import refit_run
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import (
@@ -111,7 +110,7 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
     users, size = len(split.users), settings.evaluate.batch_size
     if users == 0:
         raise ArtifactError(f"{corpus.path} has no user to test on", "Use a corpus with longer histories")
-    require_cpus("evaluate.workers", settings.evaluate.workers)
+    pool = Pool.of("evaluate.workers", settings.evaluate.workers)
     k = max(settings.evaluate.at)
     gathering, truncated = Gathering(split, corpus.n_items, k), None
     if settings.evaluate.truncated_users:
@@ -120,8 +119,7 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
         RankUsers,
         batch_size=size,
         fn_constructor_kwargs={"run": run.absolute(), "settings": settings, "opener": opener},
-        compute=ActorPoolStrategy(size=settings.evaluate.workers),
-        num_cpus=1,
+        **pool.arguments,
     )
     report(0, users, "opening the systems")
     for block in blocks.iter_batches(batch_size=None, batch_format="numpy"):
@@ -239,7 +237,7 @@ STAGE = Stage(
     name="evaluate",
     makes=("report",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender, Convergence),
-    reads=("evaluate", "recommend.beams", "recommend.candidates"),
+    reads=("evaluate", "recommend.beams", "recommend.candidates", "recommend.precision"),
     code=3,
     build=build,
     raw=_beside,

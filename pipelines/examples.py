@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import ray.data
 import torch
-from ray.data import ActorPoolStrategy
 
+from pipelines.actors import Pool
 from pipelines.cluster import require_cpus
 from pipelines.stage import Stage, Work, run_stages
 from semconv.alignment.builder import Builder, open_builder
@@ -71,8 +71,7 @@ def build(work: Work) -> None:
         WriteShards,
         batch_size=1,
         fn_constructor_kwargs={"paths": paths, "settings": settings, "folder": str(folder)},
-        compute=ActorPoolStrategy(size=min(workers, len(shards))),
-        num_cpus=1,
+        **Pool(min(workers, len(shards))).arguments,
     )
     for batch in written.iter_batches(batch_size=None, batch_format="numpy"):
         done += int(np.sum(batch["rows"]))

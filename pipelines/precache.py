@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pipelines.cluster import require_cpus
+from pipelines.actors import Pool
 from pipelines.console import StageLine
 from pipelines.precache_carry import Carried, Stamps, changed, stamps_of
 from pipelines.precache_units import Job, Unit
@@ -97,14 +97,14 @@ def build(work: Work, opener: Opener = open_recommender) -> None:
 
 def _build(work: Work, opener: Opener) -> None:
     chosen = work.settings.precache
-    require_cpus("precache.workers", chosen.workers)
+    pool = Pool.of("precache.workers", chosen.workers)
     known, since = _histories(work), _since(work)
     stamps_U = stamps_of(known.items)
     carried = None if since is None else Carried(since, known.user_ids, stamps_U)
     ranked = np.arange(len(known.items)) if carried is None else np.flatnonzero(~carried.users_U)
     job = _job(work, "" if since is None else since.fingerprint)
     job.divide(ranked, known.items, chosen.batch_size)
-    _rank(work, job, len(ranked), opener)
+    _rank(work, job, len(ranked), opener, pool)
     _write_items(work, known)
     _write_users(work, known, stamps_U, chain(() if carried is None else carried.answers(), job.answers()))
     users = len(known.items)
@@ -187,7 +187,7 @@ def _job(work: Work, since: str) -> Job:
     return Job(jobs.below(name))
 
 
-def _rank(work: Work, job: Job, users: int, opener: Opener) -> None:
+def _rank(work: Work, job: Job, users: int, opener: Opener, pool: Pool) -> None:
     def report(done: int, total: int) -> None:
         ranked = round(users * done / total)
         if ranked:
@@ -195,7 +195,7 @@ def _rank(work: Work, job: Job, users: int, opener: Opener) -> None:
 
     work.line(0, users, "opening the model")
     kwargs = {"run": work.run.absolute(), "settings": work.settings, "opener": opener}
-    job.rank(RankUnits, kwargs, work.settings.precache.workers, report)
+    job.rank(RankUnits, kwargs, pool, report)
 
 
 def _write_items(work: Work, known: Histories) -> None:

@@ -21,9 +21,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray.data
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import DataContext
 from ray.data.checkpoint import CheckpointConfig
 
+from pipelines.actors import Pool
 from pipelines.cluster import POLL_S
 from semconv.artifacts.ragged import Int32, Int64, Ragged
 from semconv.artifacts.store_files import StoreFiles
@@ -98,8 +99,8 @@ class Job:
             self.files.write(f"units/{number:05d}.parquet", written.getvalue().to_pybytes())
         self.files.write(DIVIDED, str(len(starts)).encode())
 
-    def rank(self, actor: type, kwargs: Mapping[str, Any], workers: int, report: Progress) -> None:
-        """Have the units that are left ranked by ``workers`` actors, each made with ``kwargs``.
+    def rank(self, actor: type, kwargs: Mapping[str, Any], pool: Pool, report: Progress) -> None:
+        """Have the units that are left ranked by a pool of actors, each made with ``kwargs``.
 
         An actor is called with one unit, schema `UNIT`, and returns its row of `SCORED`.
         """
@@ -108,15 +109,14 @@ class Job:
             return
         attempt = self.files.below(f"tries/{len(self.files.folders('tries')):04d}")
         # Reads and writes take no CPU: where a node goes, actors wait for another and may hold all that are left.
-        aside: dict[str, Any] = {"filesystem": attempt.filesystem, "concurrency": workers}
+        aside: dict[str, Any] = {"filesystem": attempt.filesystem, "concurrency": pool.workers}
         with _checkpointed(attempt.below("done")), self._watched(report):
             ray.data.read_parquet([self.files.path(name) for name in left], num_cpus=0, **aside).map_batches(
                 actor,
                 batch_size=1,
                 batch_format="pyarrow",
                 fn_constructor_kwargs=dict(kwargs),
-                compute=ActorPoolStrategy(size=workers),
-                num_cpus=1,
+                **pool.arguments,
             ).write_parquet(attempt.path("scored"), ray_remote_args={"num_cpus": 0}, **aside)
         lost = self.left()
         if lost:

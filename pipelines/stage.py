@@ -67,7 +67,8 @@ class Stage:
 
     def settings_of(self, settings: Settings) -> dict[str, Any]:
         """The settings that decide what this stage computes, by section; the seed is always among them."""
-        return {name: _chosen(settings, name) for name in self.reads} | {"seed": settings.run.seed}
+        chosen = {name: _chosen(settings, name) for name in self.reads}
+        return {name: found for name, found in chosen.items() if found is not None} | {"seed": settings.run.seed}
 
 
 def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
@@ -102,7 +103,7 @@ def run_stages(settings: Settings, stages: Sequence[Stage]) -> None:
 
 
 def _chosen(settings: Settings, name: str) -> Any:
-    """What a section, or one leaf of it (``section.leaf``), says that changes what is computed."""
+    """What a section, or one leaf of it (``section.leaf``), says of what is computed; None for a leaf that is idle."""
     section, _, leaf = name.partition(".")
     found = determining(cast(Section, getattr(settings, section)))
     return found.get(leaf) if leaf else found

@@ -12,9 +12,9 @@ from typing import Any
 import ray
 import torch
 
+from pipelines.actors import gpus_for
 from pipelines.cluster import RemoteReport, remote_report
 from pipelines.stage import Stage, Work, run_stages
-from pipelines.worker import gpus_for
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, Manifest, Run
 from semconv.artifacts.handover import collect, handing_over
 from semconv.cli import main

@@ -7,27 +7,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import ray
 import ray.train
 import torch
 from ray.train import Checkpoint
 
-from semconv.errors import ResourceError
 from semconv.progress import Report, silent
 from semconv.training.job import Job, make_engine, run_job
 from semconv.training.loop import Trained
 from semconv.training.watch import Watch
-
-
-def gpus_for(setting: str, workers: int) -> bool:
-    """Whether the cluster has GPUs for the workers that ``setting`` asks for; too few of them is a `ResourceError`."""
-    gpus = int(ray.cluster_resources().get("GPU", 0))
-    if 0 < gpus < workers:
-        raise ResourceError(
-            f"{setting} is {workers} and the cluster has {gpus} GPUs, one for each worker at most",
-            f"Lower {setting} to {gpus}, or hide the GPUs with CUDA_VISIBLE_DEVICES= to train on CPUs",
-        )
-    return gpus > 0
 
 
 def work(job: Job, report: Report, threads: int, watch: Watch | None = None) -> tuple[Trained, int]:

@@ -25,13 +25,10 @@ _RENAME_EXCHANGE = 2
 def staging(target: Path) -> Iterator[Path]:
     """A temporary sibling of ``target`` to write into; published when the block ends, removed when it raises.
 
-    Raises `ResourceError` when the disk is full. A writer of its own process name is assumed: two processes that
-    publish the same target at once each publish whole, and the later one stays.
+    Raises `ResourceError` where nothing may be written, or the disk is full. A writer of its own process name is
+    assumed: two processes that publish the same target at once each publish whole, and the later one stays.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _clear_leftovers(target)
-    folder = target.parent / f".{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
-    folder.mkdir()
+    folder = _begun(target)
     try:
         yield folder
         publish(folder, target)
@@ -44,6 +41,21 @@ def staging(target: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begun(target: Path) -> Path:
+    """An empty folder beside ``target``, without what dead writers have left there."""
+    folder = target.parent / f".{target.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_leftovers(target)
+        folder.mkdir()
+    except OSError as error:
+        raise ResourceError(
+            f"{target.parent} cannot be written: {error.strerror}",
+            "Mend that, or choose another folder (run.root, run.mirror, serve.cache)",
+        ) from error
+    return folder
 
 
 def publish(folder: Path, target: Path) -> None:

@@ -56,12 +56,12 @@ class Opened:
         self.recommender = Recommender.open(run.artifact("model"))
         check_lineage((self.corpus, self.vectors, self.behaviour, self.tokens, self.recommender))
 
-    def sources(self, beams: int) -> list[Source]:
+    def sources(self, beams: int, precision: Precision = "float32") -> list[Source]:
         """All that knows something of histories and items, the generative model with ``beams`` beams among it."""
         counts_N, text = self.behaviour.counts, TextNeighbours(self.vectors.text, self.vectors.has_text)
         counters = (self.behaviour.item_to_item, self.behaviour.item_to_item_tuned)
         return [
-            GenerativeSource(self.generative(beams, "legal", "float32")),
+            GenerativeSource(self.generative(beams, "legal", precision)),
             *(EncoderSource(encoder, counts_N) for encoder in self.behaviour.encoders.values()),
             *(CounterSource(counter, counts_N) for counter in counters if counter is not None),
             TextSource(text, self.vectors.text, counts_N),
@@ -103,8 +103,10 @@ def open_recommender(run: Run, chosen: RecommendSettings) -> Ranker:
     opened = Opened(run)
     rules = Rules.of(opened.corpus, chosen)
     if chosen.system == "generative":
-        return rules.over(opened.generative(chosen.beams, "legal", "float32"), chosen.beams)
-    return rules.over(_converged(opened, opened.sources(chosen.beams), run, chosen)[0], chosen.candidates)
+        return rules.over(opened.generative(chosen.beams, "legal", chosen.precision), chosen.beams)
+    return rules.over(
+        _converged(opened, opened.sources(chosen.beams, chosen.precision), run, chosen)[0], chosen.candidates
+    )
 
 
 def open_steered(run: Run, chosen: RecommendSettings) -> SteeredRanker:
@@ -119,7 +121,7 @@ def open_steered(run: Run, chosen: RecommendSettings) -> SteeredRanker:
             "Redo the stage converge with converge.wish_users above 0",
         )
     rules, wishes, counts_N = Rules.of(opened.corpus, chosen), opened.wishes(), opened.behaviour.counts
-    converged = _converged(opened, opened.sources(chosen.beams), run, chosen)[0]
+    converged = _converged(opened, opened.sources(chosen.beams, chosen.precision), run, chosen)[0]
     blend = read_blend(artifact, STEERED, [*converged.sources, wishes])
     return SteeredRanker(
         STEERED, converged, wishes, blend, counts_N, lambda ranker: rules.over(ranker, chosen.candidates)
@@ -132,14 +134,14 @@ def open_rankers(run: Run, settings: Settings) -> dict[str, Ranker]:
     None of them keeps a shop's rules.
     Raises `ArtifactError` as `open_generative` does.
     """
-    opened = Opened(run)
+    opened, chosen = Opened(run), settings.recommend
     rankers: list[Ranker] = [RandomRanker(opened.corpus.n_items, settings.run.seed)]
     counts_N = opened.behaviour.counts
     models = (*opened.behaviour.models().values(), TextNeighbours(opened.vectors.text, opened.vectors.has_text))
     rankers += [CollaborativeRanker(model, counts_N) for model in models]
-    rankers.append(opened.generative(settings.recommend.beams, "legal", "float32"))
-    sources: list[Source] = [Remembered(source) for source in opened.sources(settings.recommend.beams)]
-    rankers += _converged(opened, sources, run, settings.recommend)
+    rankers.append(opened.generative(chosen.beams, "legal", chosen.precision))
+    sources: list[Source] = [Remembered(source) for source in opened.sources(chosen.beams, chosen.precision)]
+    rankers += _converged(opened, sources, run, chosen)
     return {ranker.name: ranker for ranker in rankers}
 
 

@@ -61,6 +61,11 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_may_not_be_written_is_named() -> None:
+    with pytest.raises(ResourceError, match="/proc/semconv cannot be written"), staging(Path("/proc/semconv/tokens")):
+        pytest.fail("there is nothing to write into")
+
+
 def test_too_little_space_is_refused_before_the_work(tmp_path: Path) -> None:
     require_space(tmp_path / "not" / "there", 1)
     with pytest.raises(ResourceError, match="GiB free"):

@@ -21,6 +21,7 @@ COMMANDS = (
     "pipelines.prepare",
     "serve.app",
     "serve.ingress",
+    "serve.events",
 )
 """What the clusters' files start from these images."""
 

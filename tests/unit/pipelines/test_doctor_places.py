@@ -72,6 +72,9 @@ def test_a_store_is_tried_and_nothing_secret_is_said(tmp_path: Path) -> None:
         doctor_storage.stores(settings("--precache.store", "nowhere://user:hidden@bucket/path?secret=hidden"))
     assert "hidden" not in str(error.value)
     assert "nowhere://bucket/path" in error.value.problem
+    for name in ("release.store", "serve.state"):
+        with pytest.raises(ResourceError, match="/proc/semconv cannot be written"):
+            doctor_storage.stores(settings(f"--{name}", "/proc/semconv"))
     with pytest.raises(ResourceError, match="There is no"):
         doctor_storage.stores(settings("--serve.snapshot", f"{tmp_path}/absent#1"))
 

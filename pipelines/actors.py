@@ -1,0 +1,46 @@
+"""Actors of Ray Data: how many there are, and what each of them holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import ray
+from ray.data import ActorPoolStrategy
+
+from pipelines.cluster import require_cpus
+from semconv.errors import ResourceError
+
+
+def gpus_for(setting: str, workers: int) -> bool:
+    """Whether the cluster has GPUs for the workers that ``setting`` asks for; too few of them is a `ResourceError`."""
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if 0 < gpus < workers:
+        raise ResourceError(
+            f"{setting} is {workers} and the cluster has {gpus} GPUs, one for each worker at most",
+            f"Lower {setting} to {gpus}, or hide the GPUs with CUDA_VISIBLE_DEVICES= to compute on CPUs",
+        )
+    return gpus > 0
+
+
+@dataclass(frozen=True)
+class Pool:
+    """``workers`` actors, each with a CPU, and a GPU of its own where they are on ``gpus``."""
+
+    workers: int
+    gpus: bool = False
+
+    @classmethod
+    def of(cls, setting: str, workers: int) -> Self:
+        """What ``setting`` asks for: on GPUs where the cluster has any.
+
+        Raises `ResourceError` for more workers than it has GPUs, or CPUs, one of which must stay free.
+        """
+        require_cpus(setting, workers)
+        return cls(workers, gpus_for(setting, workers))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """For `ray.data.Dataset.map_batches`."""
+        own = {"num_gpus": 1} if self.gpus else {}
+        return {"compute": ActorPoolStrategy(size=self.workers), "num_cpus": 1, **own}
