@@ -14,13 +14,17 @@ from semconv.errors import ResourceError
 
 def gpus_for(setting: str, workers: int) -> bool:
     """Whether the cluster has GPUs for the workers that ``setting`` asks for; too few of them is a `ResourceError`."""
-    gpus = int(ray.cluster_resources().get("GPU", 0))
+    gpus = _gpus()
     if 0 < gpus < workers:
         raise ResourceError(
             f"{setting} is {workers} and the cluster has {gpus} GPUs, one for each worker at most",
-            f"Lower {setting} to {gpus}, or hide the GPUs with CUDA_VISIBLE_DEVICES= to compute on CPUs",
+            f"Lower {setting} to {gpus}, or hide the GPUs with CUDA_VISIBLE_DEVICES= to train on CPUs",
         )
     return gpus > 0
+
+
+def _gpus() -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,12 @@ class Pool:
 
     @classmethod
     def of(cls, setting: str, workers: int) -> Self:
-        """What ``setting`` asks for: on GPUs where the cluster has any.
+        """What ``setting`` asks for: on GPUs where the cluster has one for each of them, else on CPUs.
 
-        Raises `ResourceError` for more workers than it has GPUs, or CPUs, one of which must stay free.
+        Raises `ResourceError` for more workers than it has CPUs, one of which must stay free.
         """
         require_cpus(setting, workers)
-        return cls(workers, gpus_for(setting, workers))
+        return cls(workers, _gpus() >= workers)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Actors that rank: each on a GPU of its own where the cluster has any, so that they land on the nodes that do."""
+"""Actors that rank: each on a GPU of its own where the cluster has as many, else on CPUs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from semconv.errors import ResourceError
 from tests.conftest import run_module
 
 
-def test_each_actor_has_a_gpu_of_its_own_and_more_actors_than_gpus_are_refused() -> None:
+def test_each_actor_has_a_gpu_of_its_own_or_none_has() -> None:
     done = run_module("tests.cluster.gpu_job")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    assert told["two"] == ["0", "1"]
-    assert told["none"] == [""]
-    assert "precache.workers is 3 and the cluster has 2 GPUs" in told["three"]
+    assert told == {"2": ["0", "1"], "3": [""]}
 
 
 def test_without_gpus_an_actor_takes_a_cpu_and_one_stays_free() -> None:
