@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from transformers.utils import logging
 
 from pipelines import align, evaluate, precache
 from pipelines import run as whole
@@ -123,6 +122,8 @@ def _grown(settings: Settings, parent: Run, new: NewItems, taken_in: Later | Non
 
 def _encoded(parent: Run, texts: list[str]) -> torch.Tensor:
     """By the encoder of the parent's vectors."""
+    from transformers.utils import logging
+
     hide_bars: Any = logging.disable_progress_bar
     hide_bars()
     name = ItemVectors.open(parent.artifact("vectors")).manifest.settings["embed"]["text_model"]

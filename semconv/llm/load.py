@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
 from semconv.errors import ArtifactError
 
@@ -25,6 +23,8 @@ def load_tokenizer(source: str | Path) -> Any:
 
     A new one enlarges the vocabulary; `load_causal` makes room for it. Raises `ArtifactError` when there is none.
     """
+    from transformers import AutoTokenizer
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
@@ -39,7 +39,7 @@ def load_tokenizer(source: str | Path) -> Any:
 
 def load_causal(source: str | Path, tokenizer: Any) -> Any:
     """The causal LM in float32, on the CPU, with an embedding row for every token of ``tokenizer``."""
-    model = _pretrained(AutoModelForCausalLM, "causal language model", source)
+    model = _pretrained("AutoModelForCausalLM", "causal language model", source)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -49,12 +49,12 @@ def load_causal(source: str | Path, tokenizer: Any) -> Any:
 
 def load_backbone(source: str | Path) -> Any:
     """The model without its output head, in float32, on the CPU."""
-    return _pretrained(AutoModel, "model", source)
+    return _pretrained("AutoModel", "model", source)
 
 
 def load_config(source: str | Path) -> Any:
     """The configuration of a model that is not loaded."""
-    return _pretrained(AutoConfig, "configuration", source)
+    return _pretrained("AutoConfig", "configuration", source)
 
 
 def context_of(config: Any) -> int:
@@ -70,11 +70,14 @@ def window_of(config: Any) -> int:
     return min([UNBOUNDED, *(size for size in sizes if isinstance(size, int) and size > 0)])
 
 
-def _pretrained(kind: Any, what: str, source: str | Path) -> Any:
+def _pretrained(kind: str, what: str, source: str | Path) -> Any:
+    import transformers
+    from transformers.utils import logging
+
     hide_bars: Any = logging.disable_progress_bar  # transformers would draw its own over ours
     hide_bars()
     try:
-        return kind.from_pretrained(
+        return getattr(transformers, kind).from_pretrained(
             str(source),
             trust_remote_code=False,
             use_safetensors=True,

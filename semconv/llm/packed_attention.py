@@ -17,9 +17,6 @@ from typing import Any, NamedTuple, Self, cast
 import numpy as np
 import torch
 from torch.nn import functional as F
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from semconv.artifacts.ragged import Int64
 
@@ -108,8 +105,13 @@ def attend_by_segment(model: Any) -> bool:
 
     Without them, or where a layer asks for more than plain attention, they attend as before.
     """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
     fit = model.config._attn_implementation == "sdpa" and model._supports_attention_backend
     if fit:
+        AttentionInterface.register(ATTENTION, _attend)
+        AttentionMaskInterface.register(ATTENTION, sdpa_mask)
         model.set_attn_implementation(ATTENTION)
     return bool(fit)
 
@@ -129,6 +131,8 @@ def _attend(
     if stacks is None or attention_mask is not stacks.mask or any(options.get(name) is not None for name in _OTHERS):
         if stacks is not None and stacks.spared:
             raise TypeError("texts that share an opening attend plainly or not at all")
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **options)
     rows, heads, positions, _ = query.shape
     into, out_of = cast(Any, _IntoSlots.apply), cast(Any, _OutOfSlots.apply)
@@ -204,7 +208,3 @@ class _OutOfSlots(torch.autograd.Function):
         (gradient,) = gradients
         (slots_X,) = ctx.saved_tensors
         return gradient.new_zeros(ctx.slots, *gradient.shape[1:]).index_copy_(0, slots_X, gradient), None
-
-
-AttentionInterface.register(ATTENTION, _attend)
-AttentionMaskInterface.register(ATTENTION, sdpa_mask)

@@ -20,7 +20,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from torch.nn import functional as F
-from transformers import AttentionInterface
 
 from semconv.artifacts.ragged import Int64
 from semconv.errors import ArtifactError, InputError
@@ -194,9 +193,6 @@ def _plain_attention(
     return out.view(users, key_heads, group, queries, -1).permute(0, 3, 1, 2, 4)
 
 
-AttentionInterface.register(ATTENTION, _attend)
-
-
 def _refuse(options: dict[str, Any], reach: int) -> None:
     """Raise for what a model asks of its attention and this one does not do."""
     window = options.get("sliding_window")
@@ -218,7 +214,10 @@ def shared_prompts(model: Any) -> Iterator[None]:
 
     One thread at a time, because the attention is the model's, not the call's; others wait.
     """
+    from transformers import AttentionInterface
+
     with _lock_of(model):
+        AttentionInterface.register(ATTENTION, _attend)
         before = model.config._attn_implementation
         model.set_attn_implementation(ATTENTION)
         try:

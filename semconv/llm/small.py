@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from semconv.config import BaseSettings
 from semconv.errors import SettingError
@@ -20,6 +19,8 @@ END, PAD = "<|endoftext|>", "<|pad|>"
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
     """A byte-level BPE tokenizer (Sennrich et al. 2016; bytes as in GPT-2) of at most ``vocab_size`` entries."""
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -36,6 +37,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Any:
 
 def small_model(settings: BaseSettings, tokenizer: Any, seed: int) -> Any:
     """A Qwen3 causal LM with random weights, tied embeddings, sized by ``settings``."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
     if settings.width % (2 * settings.heads):
         raise SettingError(
             f"base.width ({settings.width}) is not an even multiple of base.heads ({settings.heads})",

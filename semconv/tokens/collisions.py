@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from semconv.tokens.overflow import spread_overflow
 from semconv.tokens.prefixes import Int64, prefix_ids, ranks_within, rows_by_id
@@ -78,6 +77,8 @@ def least_assignment(costs_MR: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.
     Equal rows, as of items that are copies of each other, take the cheapest columns in order, the first of equals
     first: the optimum too, and where the general algorithm is slowest, for it searches all ties again for every row.
     """
+    from scipy.optimize import linear_sum_assignment
+
     if not (costs_MR == costs_MR[0]).all():
         return linear_sum_assignment(costs_MR)
     columns = np.argsort(costs_MR[0], kind="stable")[: len(costs_MR)]

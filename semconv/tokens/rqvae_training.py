@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
-from vector_quantize_pytorch import ResidualVQ
 
 from semconv.config import RqVaeSettings
 from semconv.progress import Report, silent
@@ -228,6 +227,8 @@ def _codebooks(
 
     ``width`` is D, that of the vectors.
     """
+    from vector_quantize_pytorch import ResidualVQ
+
     per_group = cascade.levels // cascade.parallel
     by_gradient = settings.diversity_weight > 0
     books = nn.ModuleList(
