@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 CONSTRAINTS := constraints/cpu.txt
 CONFIG ?= configs/demo.yaml
 UNIT_WORKERS ?= 2
-CLUSTER_WORKERS ?= 2
+SYSTEM_WORKERS ?= 2
 
 # Compiled DeepSpeed pieces stay in the venv; no model hub is asked for anything; Ray's token lives in memory only.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/$(VENV)/torch_extensions
@@ -15,10 +15,10 @@ export RAY_USAGE_STATS_ENABLED := 0
 export PYTHONUNBUFFERED := 1
 
 # One compute thread a test process: several share the cores, and waiting threads would only spin.
-test check unit reference cluster e2e drill: export OMP_NUM_THREADS := 1
+test check unit reference system drill: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve beauty docs test check unit reference cluster e2e drill clean
+.PHONY: help setup demo serve beauty docs test check unit reference system drill clean
 
 help:
 	@sed -n '/^## /s/^## //p' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ docs: $(VENV)/.ready-dev # --quiet would silence the warnings that strict mode c
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 
 ## make test     every check: lint, format, types, import contract, docs, unit, cluster and end-to-end tests
-test: check docs unit reference cluster e2e
+test: check docs unit reference system
 
 check: $(VENV)/.ready-dev
 	$(VENV)/bin/ruff check .
@@ -72,15 +72,13 @@ unit: $(VENV)/.ready-dev
 reference: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/unit -m data
 
-cluster: $(VENV)/.ready-dev
-	$(PY) -m pytest tests/cluster -n $(CLUSTER_WORKERS) --dist loadfile
-
-e2e: $(VENV)/.ready-dev
-	$(PY) -m pytest tests/e2e
+system: $(VENV)/.ready-dev # both folders at once: the shop that they read is made once
+	$(PY) -m pytest tests/cluster tests/e2e -m "not long" -n $(SYSTEM_WORKERS) --dist loadgroup
 
 ## make drill    long fault drills (one to two hours on two cores; each file of tests/drill also runs alone)
 drill: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/drill
+	$(PY) -m pytest tests/cluster -m long
 
 ## make clean    remove the virtual environment and caches; runs are kept
 clean:

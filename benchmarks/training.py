@@ -245,18 +245,11 @@ def _input_stall(size: Size, source: Path | None) -> float:
 
 
 def _mfu(shape: Shape, source: Path | None) -> float:
-    """Model FLOP/s of whole steps with bf16 weights over the peak of the GPU."""
+    """Model FLOP/s of whole steps, clipping and float32 weights and all, over the peak of the GPU."""
     sequences = Sequences(training_sequences(MFU_USERS, source), shape["vocab_size"])
     batch: TokenBatch = batches_of(sequences, len(sequences.windows))(0, 0).parts[0].to(device())
-    model = PackedCausal(language_model(shape, torch.bfloat16)).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, fused=True)
-
-    def step() -> None:
-        torch.autograd.backward(model(batch))
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    seconds = median(run_laps({"step": step}, 10)["step"])
+    engine = PlainEngine(PackedCausal(language_model(shape, torch.float32)), precision="bf16")
+    seconds = median(run_laps({"step": lambda: engine.step([batch], RATE)}, 10)["step"])
     return model_flop(shape, batch) / seconds / _peak_flops()
 
 

@@ -21,10 +21,12 @@ from semconv.errors import ResourceError
 from semconv.progress import Report
 
 POLL_S = 0.5
+REPORTS = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
+"""How often Ray Train looks at its workers. A report waits for the look after the one before it: 2 s by default."""
 
 
 def environment(settings: RaySettings) -> dict[str, str]:
-    """Environment of every worker: thread counts, threads that sleep while waiting, DeepSpeed's compiled pieces."""
+    """Environment of every worker: threads, few and asleep while they wait, DeepSpeed's compiled pieces, Ray's pace."""
     threads = str(settings.threads)
     return {
         "OMP_NUM_THREADS": threads,
@@ -32,6 +34,7 @@ def environment(settings: RaySettings) -> dict[str, str]:
         "OMP_WAIT_POLICY": "passive",
         "TOKENIZERS_PARALLELISM": "false",
         "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions")),
+        REPORTS: os.environ.get(REPORTS, "0.5"),
     }
 
 

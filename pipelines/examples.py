@@ -118,7 +118,7 @@ STAGE = Stage(
     makes=("examples",),
     needs=KINDS,
     reads=("align.spelling", "align.max_history", "align.tasks"),
-    code=2,
+    code=3,
     build=build,
     raw=templates_of,
 )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import ray.train
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -55,10 +55,13 @@ def fit(
     attempt = f"{same_work}{workers}"
     begun = storage.folders("")
     for other in begun:
-        if other.startswith(same_work) and other != attempt:
-            _refuse_other_workers(storage.below(other), name, workers)
-        if other != attempt:
-            storage.delete_folder(other)
+        if other == attempt:
+            continue
+        if _has_checkpoint(storage.below(other)):
+            if other.startswith(same_work):
+                _refuse_other_workers(other, name, workers)
+            work.line.say("an interrupted training with other settings or inputs is thrown away")
+        storage.delete_folder(other)
     if logs is not None and attempt not in begun:
         discard(logs)
     refused = storage.below(REFUSED)
@@ -83,18 +86,18 @@ def fit(
     storage.delete_folder("")
 
 
-def _refuse_other_workers(other: StoreFiles, name: str, workers: int) -> None:
-    """Raise where the attempt in ``other``, on another number of workers, has kept a checkpoint.
+def _has_checkpoint(attempt: StoreFiles) -> bool:
+    """Only once a checkpoint is whole does Ray Train's record of them name it."""
+    return b"checkpoint_" in (attempt.read("checkpoint_manager_snapshot.json") or b"")
 
-    Only once a checkpoint is whole does Ray Train's record of them name it.
-    """
-    if b"checkpoint_" in (other.read("checkpoint_manager_snapshot.json") or b""):
-        made_by = other.path().rpartition("-")[2]
-        raise SettingError(
-            f"This training was interrupted on {made_by} workers and {name}.workers is {workers}; its checkpoint lies "
-            f"in {made_by} parts, one for each worker",
-            f"Set --{name}.workers {made_by} to go on from it, or --run.force to throw it away and start afresh",
-        )
+
+def _refuse_other_workers(attempt: str, name: str, workers: int) -> NoReturn:
+    made_by = attempt.rpartition("-")[2]
+    raise SettingError(
+        f"This training was interrupted on {made_by} workers and {name}.workers is {workers}; its checkpoint lies "
+        f"in {made_by} parts, one for each worker",
+        f"Set --{name}.workers {made_by} to go on from it, or --run.force to throw it away and start afresh",
+    )
 
 
 def _unless_refused(config: dict[str, Any], loop: Callable[[dict[str, Any]], None], refused: StoreFiles) -> None:

@@ -52,12 +52,14 @@ class Jobs:
     def submit(self, name: str, *entrypoint: object) -> None:
         """``ray job submit --working-dir .``; does not wait for the job."""
         options = ["--working-dir", ".", "--no-wait", "--submission-id", name, "--"]
-        command = [SCRIPTS / "ray", "job", "submit", *options, *map(str, entrypoint)]
-        done = subprocess.run(command, cwd=self._clone, env=self._environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        self._by_command("submit", *options, *map(str, entrypoint))
 
     def stop(self, name: str) -> None:
-        """What ``ray job stop`` asks for, at once."""
+        """``ray job stop``, which returns once the job is over."""
+        self._by_command("stop", name)
+
+    def stop_at_once(self, name: str) -> None:
+        """What ``ray job stop`` asks for, without the seconds that it takes to start."""
         self._client.post(f"/api/jobs/{name}/stop").raise_for_status()
 
     def about(self, name: str) -> dict[str, Any]:
@@ -72,6 +74,11 @@ class Jobs:
         """`about`, once the job is over."""
         wait(lambda: self.about(name)["status"] in OVER)
         return self.about(name)
+
+    def _by_command(self, *words: str) -> None:
+        command = [SCRIPTS / "ray", "job", *words]
+        done = subprocess.run(command, cwd=self._clone, env=self._environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 @contextmanager

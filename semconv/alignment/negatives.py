@@ -42,8 +42,10 @@ class Negatives:
         seed: int,
     ) -> None:
         self._bought, self._items = training.values, len(codes_NL)
-        lengths = range(codes_NL.shape[1] - 1, 0, -1)
-        self._prefixes = [(ids_N, *rows_by_id(ids_N, int(ids_N.max()) + 1)) for ids_N in _ids(codes_NL, lengths)]
+        lengths = range(codes_NL.shape[1], 0, -1)
+        self._whole, *self._prefixes = [
+            (ids_N, *rows_by_id(ids_N, int(ids_N.max()) + 1)) for ids_N in _ids(codes_NL, lengths)
+        ]
         sizes_N1 = np.linalg.norm(behaviour_ND, axis=1, keepdims=True)
         self._unit_ND = (behaviour_ND / np.maximum(sizes_N1, 1e-12)).astype(np.float32)
         self._has_N = has_behaviour_N & (sizes_N1[:, 0] > 0)
@@ -55,16 +57,24 @@ class Negatives:
     def draw(self, kind: str, target: int, owned: Int32, many: int, random: np.random.Generator) -> Int32:
         """``many`` different items of a kind, none the ``target`` and none of ``owned``, int32.
 
-        Where a kind has too few, uniform ones fill up; where the whole catalogue has too few, there are fewer.
+        Where a kind has too few, uniform ones fill up; where the whole catalogue has too few, there are fewer. What
+        has the very codes of one of those, and so reads like it, comes last of all.
         """
-        barred = {target, *owned.tolist()}
+        own = {target, *owned.tolist()}
+        barred = own | self._read_like(own)
         found: list[int] = []
         for drawn in self._proposals(kind, target, many, random):
             found += [item for item in dict.fromkeys(drawn.tolist()) if item not in barred and item not in found]
             if len(found) >= many:
                 return np.asarray(found[:many], np.int32)
         left = np.setdiff1d(np.arange(self._items), np.asarray([*barred, *found]))
-        return np.concatenate([found, random.permutation(left)])[:many].astype(np.int32)
+        alike = np.asarray(sorted(barred - own), np.int64)
+        return np.concatenate([found, random.permutation(left), alike])[:many].astype(np.int32)
+
+    def _read_like(self, items: set[int]) -> set[int]:
+        """Those with the whole code of one of these, themselves among them."""
+        ids_N, order_N, starts = self._whole
+        return {int(other) for item in items for other in order_N[starts[ids_N[item]] : starts[ids_N[item] + 1]]}
 
     def _proposals(self, kind: str, target: int, many: int, random: np.random.Generator) -> Iterator[Int64]:
         """Items in the order in which they may be taken, piece after piece."""

@@ -230,6 +230,7 @@ def _job(
             settings.weight_decay,
             settings.accumulate,
             settings.gradient_checkpointing,
+            settings.liger,
             settings.offload,
         ),
         export=export,

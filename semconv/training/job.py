@@ -15,6 +15,7 @@ from semconv.progress import Report, silent
 from semconv.training.activations import recompute_activations
 from semconv.training.deepspeed_engine import DeepSpeedEngine
 from semconv.training.engine import Engine
+from semconv.training.liger import use_liger_kernels
 from semconv.training.loop import Checkpoint, Plan, Trained, train
 from semconv.training.plain import PlainEngine
 from semconv.training.watch import Watch
@@ -34,6 +35,7 @@ class EngineChoice:
     weight_decay: float = 0.0
     accumulate: int = 1
     gradient_checkpointing: bool = False
+    liger: bool = False
     offload: Literal["none", "optimizer", "parameters"] = "none"
 
 
@@ -61,6 +63,8 @@ def make_engine(job: Job, world: int = 1) -> Engine:
 
     def build() -> nn.Module:
         model = job.build()
+        if choice.liger:
+            use_liger_kernels(model)
         if choice.gradient_checkpointing:
             recompute_activations(model)
         return model

@@ -2,7 +2,8 @@
 
 Whatever a step depends on is a function of its number (batches, learning rate, the seed of dropout) or lies in the
 checkpoint, so a run that was interrupted goes on exactly as it would have. Losses and norms stay where they are
-computed and are looked at every `CHECK_EVERY` steps, so that a GPU is not waited for in between.
+computed and are looked at every `CHECK_EVERY` steps, so that the loop does not wait for a GPU in between (DeepSpeed's
+clipping does: it looks at the norm once a step).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Record:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._curves is not None:
-            self._curves.close()
+            self._curves.close(whole=kind is None)
         if self._points is not None:
             with suppress(OSError):  # what did not fit on the disk
                 self._points.close()

@@ -30,8 +30,8 @@ class Curves(Protocol):
         """Values after ``step`` steps."""
         ...
 
-    def close(self) -> None:
-        """Write what was not written yet."""
+    def close(self, *, whole: bool = True) -> None:
+        """Write what was not written yet; ``whole``: whether training came to its end."""
         ...
 
 
@@ -70,11 +70,11 @@ class Tolerant:
         if curves is not None and not self._try(lambda: curves.add(step, values)):
             self._curves = None
 
-    def close(self) -> None:
+    def close(self, *, whole: bool = True) -> None:
         """See `Curves`."""
         curves, self._curves = self._curves, None
         if curves is not None:
-            self._try(curves.close)
+            self._try(lambda: curves.close(whole=whole))
 
     def _try(self, use: Callable[[], None]) -> bool:
         """Whether it went well."""
@@ -109,7 +109,7 @@ class TensorBoard:
         points = [point for name, value in values.items() for point in self._scalar(name, value).value]
         self._write(step=step, summary={"value": points})
 
-    def close(self) -> None:
+    def close(self, *, whole: bool = True) -> None:  # noqa: ARG002  a file of events does not tell
         """See `Curves`."""
         self._file.close()
 
@@ -149,6 +149,6 @@ class Mlflow:
         metrics = [Metric(name.replace("@", "_at_"), value, now, step) for name, value in values.items()]
         self._client.log_batch(self._run, metrics)
 
-    def close(self) -> None:
+    def close(self, *, whole: bool = True) -> None:
         """See `Curves`."""
-        self._client.set_terminated(self._run)
+        self._client.set_terminated(self._run, status="FINISHED" if whole else "FAILED")

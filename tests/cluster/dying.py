@@ -21,8 +21,8 @@ from semconv.training.job import Job
 def build_with_a_kill(work: Work, log: Path, kept: int, dies: int, max_failures: int) -> None:
     """Build as the stage does, but once, when step ``dies`` has begun, rank 0 is killed; checkpoints go to a log.
 
-    It waits until the checkpoint at step ``kept``, the last before, is Ray's: Ray Train gathers reports every two
-    seconds, and a worker that died before that would take its last one along.
+    It waits until the checkpoint at step ``kept``, the last before, is Ray's: Ray Train gathers reports now and then,
+    and a worker that died before that would take its last one along.
     """
     settings = work.settings
     paths = {kind: str(artifact.path.absolute()) for kind, artifact in work.inputs.items()}

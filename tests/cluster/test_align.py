@@ -44,8 +44,12 @@ def _curves(run: Run) -> list[dict[str, float]]:
     return curves
 
 
-def test_two_workers_under_zero_2_make_a_model_that_loads(run: Run) -> None:
+def test_two_workers_under_zero_2_make_a_model_that_loads(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    other = run.private("align") / "align-0123456789abcdef-2"
+    other.mkdir(parents=True)
+    (other / "checkpoint_manager_snapshot.json").write_text('{"checkpoint_results": ["checkpoint_1"]}')
     run_stages(_settings(run, _align()), pipelines.align.STAGES)
+    assert "an interrupted training with other settings or inputs is thrown away" in capsys.readouterr().err
     recommender = Recommender.open(run.artifact("model"))
     assert recommender.spelling == "compact"
     assert [point["epoch"] for point in _curves(run)] == [1, 2, 3, 4]
@@ -58,12 +62,17 @@ def test_more_workers_than_cpus_are_refused_at_once(run: Run) -> None:
         run_stages(_settings(run, _align(workers=9)), pipelines.align.STAGES)
 
 
-def test_what_the_loop_refuses_is_raised_as_it_was_and_not_tried_again(run: Run) -> None:
-    align = _align(workers=1, engine="plain", precision="float32", learning_rate=1e30, max_failures=2)
-    with pytest.raises(ResourceError, match="loss stopped being a number") as caught:
+@pytest.mark.parametrize(
+    "changed",
+    [{"workers": 1, "engine": "plain", "precision": "float32"}, pytest.param({"workers": 2}, marks=pytest.mark.long)],
+    ids=["plain", "two workers in bf16"],
+)
+def test_what_the_loop_refuses_is_raised_as_it_was_and_not_tried_again(run: Run, changed: dict[str, object]) -> None:
+    align = _align(learning_rate=1e30, max_failures=2, **changed)
+    with pytest.raises(ResourceError, match=r"(loss|gradient) stopped being a number") as caught:
         run_stages(_settings(run, align), pipelines.align.STAGES)
     assert caught.value.remedy.startswith("Lower the learning rate")
-    assert len(list((run.private("align") / REFUSED).iterdir())) == 1
+    assert len(list((run.private("align") / REFUSED).iterdir())) == align.workers
     assert not run.artifact("model").exists()
 
 
@@ -119,6 +128,7 @@ def test_resume_a_job_that_died_on_the_workers_it_had_and_no_others(run: Run, tm
     assert Recommender.open(run.artifact("model")).spelling == "compact"
 
 
+@pytest.mark.long
 def test_two_workers_follow_the_loss_of_one_for_200_steps(run: Run) -> None:
     curves = []
     for workers in (1, 2):

@@ -63,3 +63,13 @@ def test_whoever_bought_nearly_everything_gets_what_is_left(negatives: Negatives
     for kind in KINDS:
         found = negatives.draw(kind, 5, owned, 4, np.random.default_rng(1))
         assert sorted(found.tolist()) == [17, 90]
+
+
+def test_what_reads_like_the_target_or_what_was_bought_comes_last_of_all() -> None:
+    codes = np.asarray([[0, 0], [0, 0], [0, 1], [0, 1], [0, 2], [1, 0]], np.int32)
+    behaviour = np.ones((len(codes), 2), np.float32)
+    negatives = Negatives(Ragged.of([[0, 1, 2, 3, 4, 5]]), codes, behaviour, np.ones(len(codes), np.bool_), seed=1)
+    for kind in KINDS:
+        for seed in range(30):
+            found = negatives.draw(kind, 0, np.asarray([2], np.int32), 4, np.random.default_rng(seed)).tolist()
+            assert (set(found[:2]), set(found[2:])) == ({4, 5}, {1, 3})

@@ -100,6 +100,20 @@ def test_loss_and_gradients_are_the_stock_models(make: Any, plain: int, monkeypa
     assert_same(loss_and_gradients(wrapped(batch), wrapped.model), wanted)
 
 
+@pytest.mark.parametrize("make", [qwen, gpt2])
+def test_the_loss_of_packed_texts_is_that_of_each_alone(make: Any) -> None:
+    batch, stock, wrapped = texts(), make().eval(), PackedCausal(make()).eval()
+    alone = 0.0
+    for row in range(len(batch.ids_RT)):
+        for segment in batch.segments_RT[row].unique().tolist():
+            own = batch.segments_RT[row] == segment
+            logits_TV = stock(input_ids=batch.ids_RT[row, own][None]).logits[0]
+            alone += float(
+                F.cross_entropy(logits_TV.detach(), batch.labels_RT[row, own], ignore_index=IGNORED, reduction="sum")
+            )
+    assert float(wrapped(batch)) == pytest.approx(alone * batch.scale, rel=1e-5)
+
+
 SMALL: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,

@@ -87,6 +87,7 @@ def test_the_image_ends_as_a_user_without_rights_and_asks_for_a_token(kind: str)
     assert any("sed -i '/^ray /d' /etc/sudoers" in rest for name, rest in recipe if name == "RUN")
     environment = " ".join(rest for name, rest in recipe if name == "ENV")
     assert "RAY_AUTH_MODE=token" in environment
+    assert "RAY_JOB_STOP_WAIT_TIME_S=60" in environment
     assert "PYTHONPATH=/opt/semconv" in environment
     assert not re.search(r"(?i)(token|key|secret|password)=(?!token\b)", environment)
 

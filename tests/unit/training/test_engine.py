@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from semconv.llm.compact import CompactModel
 from semconv.llm.packed_causal import PackedCausal
@@ -44,6 +47,32 @@ def test_the_norm_is_that_of_the_gradient_before_it_is_clipped() -> None:
     step = make_engine(tiny_job(dropout=0.0)).step([batch], 1e-3)
     assert float(step.norm) == pytest.approx(float(by_hand), rel=1e-5)
     assert float(step.norm) > 1
+
+
+class NeverWaiting(TorchDispatchMode):
+    """Refuses what makes Python wait for a GPU: a look at a value, or at a size that depends on values."""
+
+    WAITS = ("_local_scalar_dense", "is_nonzero", "item", "nonzero", "masked_select", "_unique2", "equal")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert name not in self.WAITS, func
+        if name.startswith("index") and len(args) > 1 and isinstance(args[1], list | tuple):
+            assert all(index is None or index.dtype != torch.bool for index in args[1]), func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("spelling", ["compact", "tokens"])
+def test_a_step_looks_at_no_value(tmp_path: Path, spelling: str) -> None:
+    job = alignment(write_inputs(tmp_path), tiny_align(spelling=spelling, engine="plain"), seed=0)
+    engine, batches = make_engine(job), job.batches(0, 1)
+    for step in range(2):
+        portion = batches(0, step)
+        with NeverWaiting():
+            taken = engine.step(portion.parts, 1e-3)
+        assert float(taken.loss) > 0
+    with NeverWaiting(), pytest.raises(AssertionError):
+        float(taken.loss)
 
 
 def test_decay_is_for_matrices_that_are_multiplied_by() -> None:

@@ -61,7 +61,7 @@ class Unreachable:
     def add(self, step: int, values: Mapping[str, float]) -> None:
         self._meet("add")
 
-    def close(self) -> None:
+    def close(self, *, whole: bool = True) -> None:
         self._meet("close")
 
     def _meet(self, what: str) -> None:
@@ -108,6 +108,29 @@ def _train_on_a_small_disk(folder: Path, steps: int) -> None:
                 kept.point(step, {"loss": 0.5})
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
+def test_an_interrupted_training_is_one_run_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def found() -> tuple[str, list[tuple[int, float]]]:
+        client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+        (run,) = client.search_runs([client.get_experiment_by_name("semconv").experiment_id])
+        return run.info.status, [(at.step, at.value) for at in client.get_metric_history(run.info.run_id, "loss")]
+
+    with pytest.raises(RuntimeError, match="the power went"), Record(tmp_path, "mlflow", "tiny") as kept:
+        kept.resumed(0)
+        kept.point(10, {"loss": 0.5, "recall@10": 0.1})
+        raise RuntimeError("the power went")
+    assert found() == ("FAILED", [(10, 0.5)])
+    with Record(tmp_path, "mlflow", "tiny") as kept:
+        kept.resumed(10)
+        kept.point(20, {"loss": 0.25})
+    assert found() == ("FINISHED", [(10, 0.5), (20, 0.25)])
+    assert warnings_of(tmp_path) == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed")
