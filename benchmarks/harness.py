@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ import psutil
 import torch
 
 from semconv.artifacts.manifest import library_versions
-from semconv.errors import SemconvError
+from semconv.command import CommandParser, status_of
 
 GIB = 2**30
 SAMPLE_S = 0.2
@@ -38,25 +37,27 @@ def command(
 ) -> NoReturn:
     """Run ``measure`` as ``python -m benchmarks.<name>`` and write what it returns to ``--out``.
 
-    ``arguments`` may add options of its own; ``measure`` is given them all, ``quick`` among them. An exception that
-    ``measure`` raises ends the command with status 1 (a `SemconvError` as one message with status 2).
+    ``arguments`` may add options of its own; ``measure`` is given them all, ``quick`` among them. Exits as `status_of`
+    says.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    raise SystemExit(status_of(lambda: measured(name, measure, arguments), f"benchmarks.{name}"))
+
+
+def measured(
+    name: str, measure: Callable[[argparse.Namespace], Results], arguments: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """See `command`; raises what ``measure`` does."""
+    parser = CommandParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="where the results go")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
     arguments(parser)
     options = parser.parse_args()
-    try:
-        results = measure(options)
-    except SemconvError as error:
-        print(f"benchmarks.{name}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    results = measure(options)
     settings = {key: value for key, value in vars(options).items() if key != "out" and value is not None}
     content = {"machine": machine(), "versions": library_versions(), "settings": settings, "results": results}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(content, indent=2, default=str) + "\n")
     print(table(["result", "value"], flat(results)))
-    raise SystemExit(0)
 
 
 def machine() -> dict[str, Any]:

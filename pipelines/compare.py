@@ -5,20 +5,23 @@ python -m pipelines.compare runs/beauty/report runs/other/report --system conver
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from semconv.errors import SemconvError
+from semconv.command import CommandParser, status_of
 from semconv.evaluation.compare import compare, open_reports, text
 from semconv.evaluation.rankings import FILTERS
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Print the comparison and exit 0; exit 2 with one message where the reports cannot be compared."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.compare", description=__doc__.split("\n")[0])
+    raise SystemExit(status_of(lambda: print(compared(arguments)), "pipelines.compare"))
+
+
+def compared(arguments: Sequence[str] | None) -> str:
+    """What the command line asks to be compared. Raises `SemconvError`."""
+    parser = CommandParser(prog="python -m pipelines.compare", description=__doc__.split("\n")[0])
     parser.add_argument("reports", nargs="+", type=Path, metavar="REPORT_DIR", help="a report, or a run that holds one")
     parser.add_argument(
         "--system",
@@ -31,14 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     )
     parser.add_argument("--kind", choices=FILTERS, default="filtered", help="whether seen items were removed")
     given = parser.parse_args(arguments)
-    try:
-        systems = list(dict.fromkeys(name for names in given.system for name in names))
-        side = compare(open_reports(given.reports), systems, given.kind)
-    except SemconvError as error:
-        print(f"pipelines.compare: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    print("\n".join(text(side)))
-    raise SystemExit(0)
+    systems = list(dict.fromkeys(name for names in given.system for name in names))
+    return "\n".join(text(compare(open_reports(given.reports), systems, given.kind)))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pipelines.release_service import swap
 from semconv.artifacts import Run
 from semconv.artifacts.release import PROMOTED, ROLLED_BACK, Release, Releases, open_releases
 from semconv.cli import load_settings
+from semconv.command import CommandParser, status_of
 from semconv.config import Settings
 from semconv.errors import ArtifactError, SemconvError
 from semconv.evaluation.gate import text
@@ -154,7 +155,7 @@ def run(arguments: Sequence[str]) -> None:
         "list": show,
         "gate": gate,
     }
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {PROGRAM}",
         allow_abbrev=False,
         description=__doc__,
@@ -169,13 +170,8 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def main() -> NoReturn:
-    """Exit 0 when done, 2 on a `SemconvError`, told as one message."""
-    try:
-        run(sys.argv[1:])
-    except SemconvError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    raise SystemExit(0)
+    """The command."""
+    raise SystemExit(status_of(lambda: run(sys.argv[1:]), PROGRAM))
 
 
 if __name__ == "__main__":

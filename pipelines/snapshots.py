@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from semconv.artifacts import SnapshotStore, TopKSnapshot
-from semconv.errors import ArtifactError, SemconvError
+from semconv.command import CommandParser, status_of
+from semconv.errors import ArtifactError
 
 PROGRAM = "pipelines.snapshots"
 
@@ -83,7 +84,7 @@ Action = Callable[[SnapshotStore, argparse.Namespace], str]
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    program = argparse.ArgumentParser(
+    program = CommandParser(
         prog=f"python -m {PROGRAM}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     actions = program.add_subparsers(required=True, metavar="ACTION")
@@ -119,13 +120,8 @@ def run(arguments: Sequence[str]) -> str:
 
 
 def main() -> NoReturn:
-    """Exit 0 when done, 2 on a `SemconvError`, told as one message."""
-    try:
-        print(run(sys.argv[1:]))
-    except SemconvError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    raise SystemExit(0)
+    """The command."""
+    raise SystemExit(status_of(lambda: print(run(sys.argv[1:])), PROGRAM))
 
 
 def _positive(text: str) -> int:

@@ -9,16 +9,15 @@ Without a wish the list is the one that precache stores. Contributions are diffe
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any, NoReturn
 
-import semconv.cli
 from semconv.artifacts import Corpus, ItemTokens, Run
+from semconv.cli import load_settings
+from semconv.command import CommandParser, status_of
 from semconv.config import Settings
 from semconv.errors import InputError, SettingError
 from semconv.recommend.load import open_recommender, open_steered
@@ -139,8 +138,13 @@ def run(settings: Settings, question: Question) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Print why; exits as `semconv.cli.main` does. What this command does not know itself are settings."""
-    parser = argparse.ArgumentParser(
+    """The command."""
+    raise SystemExit(status_of(lambda: ask(sys.argv[1:] if arguments is None else arguments), "pipelines.why"))
+
+
+def ask(arguments: Sequence[str]) -> None:
+    """Print why. What this command does not know itself are settings. Raises `SemconvError`."""
+    parser = CommandParser(
         prog="python -m pipelines.why",
         description=__doc__.split("\n")[0],
         epilog="All else are settings of the run: --config FILE and --SECTION.NAME VALUE, as pipelines.run has them.",
@@ -157,8 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     )
     parser.add_argument("--wish", default="", metavar="WORDS", help="what the user would like, in a few words")
     parser.add_argument("--json", action="store_true", help="print JSON, all evidence in it")
-    given, rest = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
-    semconv.cli.main(partial(run, question=Question(**vars(given))), "pipelines.why", rest)
+    given, rest = parser.parse_known_args(arguments)
+    run(load_settings(rest, "pipelines.why"), Question(**vars(given)))
 
 
 if __name__ == "__main__":

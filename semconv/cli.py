@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource
 
+from semconv.command import CommandParser, status_of
 from semconv.config import Section, Settings
-from semconv.errors import SemconvError, SettingError
+from semconv.errors import SettingError
 
 
 def setting_names(section: type[Section] = Settings, prefix: str = "") -> Iterator[str]:
@@ -45,8 +46,8 @@ def nearest_setting(unknown: str) -> str:
     return max(names, key=likeness)
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse whose complaints are `SettingError`s that name the nearest known setting."""
+class _Parser(CommandParser):
+    """A parser whose complaints name the nearest known setting."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **(kwargs | {"allow_abbrev": False}))
@@ -57,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
         if found:
             unknown = rest.split()[0].lstrip("-").split("=")[0]
             raise SettingError(*_unknown(unknown, "the command line"))
-        raise SettingError(message, "Run the command with --help to see every setting")
+        super().error(message)
 
 
 def _unknown(name: str, where: str) -> tuple[str, str]:
@@ -152,17 +153,11 @@ def main(work: Callable[[Settings], None], program: str, arguments: Sequence[str
     ``program`` is the module that ``work`` is a function of, where that is run itself: it is imported by its name, as
     worker processes import it, for what belongs to ``__main__`` would have to be sent to them.
 
-    Exits 0 when done, 2 on a `SemconvError` (one message on standard error, no traceback), 130 on Ctrl-C or SIGTERM.
+    Exits as `status_of` says.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if getattr(work, "__module__", None) == "__main__":
         work = getattr(import_module(program), work.__name__)
-    try:
-        work(load_settings(sys.argv[1:] if arguments is None else arguments, program))
-    except SemconvError as error:
-        print(f"{program}: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print(f"{program}: stopped; finished stages are kept, run the command again to go on.", file=sys.stderr)
-        raise SystemExit(130) from None
-    raise SystemExit(0)
+    given = sys.argv[1:] if arguments is None else arguments
+    stopped = "stopped; finished stages are kept, run the command again to go on."
+    raise SystemExit(status_of(lambda: work(load_settings(given, program)), program, stopped))

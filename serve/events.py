@@ -6,7 +6,6 @@ python -m serve.events compact --config configs/demo.yaml --through SEQ  # once 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ import pyarrow as pa
 
 from semconv.artifacts.publish import staging
 from semconv.cli import load_settings
+from semconv.command import CommandParser, status_of
 from semconv.corpus.later import EVENTS, SAID, write_later
-from semconv.errors import InputError, SemconvError, SettingError
+from semconv.errors import InputError, SettingError
 from serve.args import Args
 from serve.questions import Change
 from serve.store import FILE, PAGE, EventStore, open_store
@@ -41,7 +41,7 @@ def export(store: EventStore, out: Path) -> tuple[int, int]:
 
 def run(arguments: Sequence[str]) -> str:
     """Do what the arguments say; what there is to report. Raises `SemconvError`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"python -m {PROGRAM}",
         allow_abbrev=False,
         description="The event log of the service, whose settings follow as ever (--config FILE, --serve.events URL).",
@@ -68,12 +68,7 @@ def run(arguments: Sequence[str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    try:
-        print(run(sys.argv[1:] if arguments is None else arguments))
-    except SemconvError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(lambda: print(run(sys.argv[1:] if arguments is None else arguments)), PROGRAM)
 
 
 def _store(args: Args) -> EventStore:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from semconv.errors import ResourceError, SemconvError, SettingError
+from semconv.command import status_of
+from semconv.errors import ResourceError, SettingError
 
 Mode = Literal["haproxy", "python"]
 
@@ -74,16 +75,17 @@ def mode(environment: Mapping[str, str] = os.environ) -> Mode:
 
 def main(command: Sequence[str]) -> NoReturn:
     """Become ``command``, with the flags in its environment; exit 2 with one message where that cannot be."""
+    raise SystemExit(status_of(lambda: become(command), "serve.ingress"))
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """See `main`; raises `SettingError` without a command, `ResourceError` where it cannot be run."""
+    if not command:
+        raise SettingError("There is no command to run", "Try python -m serve.ingress ray start --head")
     try:
-        if not command:
-            raise SettingError("There is no command to run", "Try python -m serve.ingress ray start --head")
-        try:
-            os.execvpe(command[0], list(command), os.environ | flags(haproxy=True))
-        except OSError as error:
-            raise ResourceError(f"{command[0]} cannot be run: {error}", "Install it, or give its path") from None
-    except SemconvError as error:
-        print(f"serve.ingress: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        os.execvpe(command[0], list(command), os.environ | flags(haproxy=True))
+    except OSError as error:
+        raise ResourceError(f"{command[0]} cannot be run: {error}", "Install it, or give its path") from None
 
 
 if __name__ == "__main__":

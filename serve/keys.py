@@ -7,18 +7,17 @@ python -m serve.keys remove --file keys.json --name shop
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import secrets
-import sys
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from semconv.errors import InputError, SemconvError
+from semconv.command import CommandParser, status_of
+from semconv.errors import InputError
 from serve.security import SCOPES, Key, read_keys
 
 RANDOM_BYTES = 32
@@ -69,24 +68,24 @@ def _write(file: Path, keys: Iterable[Key]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m serve.keys", description="API keys of the service.")
+    return status_of(lambda: run(arguments), "serve.keys")
+
+
+def run(arguments: Sequence[str] | None) -> None:
+    """Do what the arguments say. Raises `SemconvError`."""
+    parser = CommandParser(prog="python -m serve.keys", description="API keys of the service.")
     parser.add_argument("action", choices=("add", "list", "remove"))
     parser.add_argument("--file", type=Path, required=True, help="the file that serve.keys names")
     parser.add_argument("--name", default="", help="whose key it is; tells keys apart in logs and limits")
     parser.add_argument("--scopes", default="read", help=f"what it may do, separated by commas: {', '.join(SCOPES)}")
     chosen = parser.parse_args(arguments)
-    try:
-        if chosen.action == "add":
-            print(add(chosen.file, chosen.name, chosen.scopes.split(",")))
-        elif chosen.action == "remove":
-            remove(chosen.file, chosen.name)
-        else:
-            for key in read_keys(chosen.file):
-                print(key.name, ",".join(sorted(key.scopes)))
-    except SemconvError as error:
-        print(f"serve.keys: {error}", file=sys.stderr)
-        return 2
-    return 0
+    if chosen.action == "add":
+        print(add(chosen.file, chosen.name, chosen.scopes.split(",")))
+    elif chosen.action == "remove":
+        remove(chosen.file, chosen.name)
+    else:
+        for key in read_keys(chosen.file):
+            print(key.name, ",".join(sorted(key.scopes)))
 
 
 if __name__ == "__main__":

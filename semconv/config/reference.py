@@ -5,7 +5,6 @@ python -m semconv.config.reference --out docs/configuration.md
 
 from __future__ import annotations
 
-import argparse
 import json
 import types
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from semconv.command import CommandParser, status_of
 from semconv.config.leaves import Section
 from semconv.config.settings import Settings
 
@@ -106,12 +106,17 @@ def _default(value: Any) -> str:
     return f"`{value}`"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the page."""
-    parser = argparse.ArgumentParser(prog="python -m semconv.config.reference", description="Write the reference.")
+def write(arguments: Sequence[str] | None) -> None:
+    """Do what the command line says. Raises `SettingError`."""
+    parser = CommandParser(prog="python -m semconv.config.reference", description="Write the reference.")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="Markdown file to write")
     parser.parse_args(arguments).out.write_text(reference(), encoding="utf-8")
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    return status_of(lambda: write(arguments), "semconv.config.reference")
+
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 import yaml
 
 from semconv.cli import load_settings, main, setting_names
+from semconv.command import status_of
 from semconv.config import Settings, determining
 from semconv.errors import InputError, SettingError
+from serve.keys import main as keys
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -131,3 +134,35 @@ def test_ctrl_c_ends_a_command_with_130(capsys: pytest.CaptureFixture[str]) -> N
         main(work, "pipelines.run", [])
     assert exit_.value.code == 130
     assert "stopped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/data/shop"), ["'/data/shop'", "the right to do so"]),
+        (OSError(errno.ENOSPC, "No space left on device"), ["Free space there"]),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), ["is up and can be reached"]),
+        (ValueError("two lines\nthe last of them"), ["ValueError: the last of them", "pipelines.doctor"]),
+        (ValueError(), ["ValueError: without a word", "pipelines.doctor"]),
+    ],
+)
+def test_what_nobody_foresaw_ends_in_what_to_do_too(
+    error: Exception, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    assert status_of(fail, "shop.count") == 1
+    *traceback, last = capsys.readouterr().err.splitlines()
+    assert traceback[0].startswith("Traceback")
+    assert last.startswith("shop.count: ")
+    assert last.endswith(".")
+    for word in words:
+        assert word in last
+
+
+def test_a_command_of_other_arguments_complains_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    assert keys(["add"]) == 2
+    assert capsys.readouterr().err == (
+        "serve.keys: The following arguments are required: --file. See python -m serve.keys --help.\n"
+    )
