@@ -9,7 +9,7 @@ import pytest
 
 from semconv.artifacts import Corpus, Manifest, Run, TopKSnapshot
 from semconv.artifacts.store_files import StoreFiles
-from tests.s3 import ENVIRONMENT, SECRET, keys, new_bucket, serving
+from tests.s3 import ENVIRONMENT, SECRET, keys, new_bucket
 from tests.submitted import Jobs, clean_clone, cluster_for_jobs, wait
 
 STAGES = ["ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate", "precache"]
@@ -27,14 +27,8 @@ def environment() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def uri(server: str) -> str:
-    return new_bucket(server, "shop/runs")
+def uri(s3_server: str) -> str:
+    return new_bucket(s3_server, "shop/runs")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +117,7 @@ def test_a_stopped_job_says_so_and_publishes_nothing_half_done(
 
 @pytest.mark.long
 def test_a_job_submitted_again_goes_on_and_ends_with_what_an_undisturbed_one_makes(
-    jobs: Jobs, stopped: list[object], uri: str, server: str, tiny_run: Run, tmp_path: Path
+    jobs: Jobs, stopped: list[object], uri: str, s3_server: str, tiny_run: Run, tmp_path: Path
 ) -> None:
     jobs.submit("second", *stopped)
     ended = jobs.ended("second")
@@ -140,7 +134,7 @@ def test_a_job_submitted_again_goes_on_and_ends_with_what_an_undisturbed_one_mak
     logged = StoreFiles.open(uri).read("tiny/logs/align/training.jsonl")
     assert logged is not None
     assert b'"redone"' in logged, "it began afresh"
-    left = {key.split("/")[3] for key in keys(server, uri)}
+    left = {key.split("/")[3] for key in keys(s3_server, uri)}
     assert left == {*KINDS, "logs"}, "what stages keep for themselves is gone"
 
 

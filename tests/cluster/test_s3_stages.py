@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines.stage import Stage, Work, run_stages
-from semconv.artifacts import Artifact, Run
+from semconv.artifacts import Run
 from semconv.artifacts.store_files import StoreFiles
 from semconv.config import RunSettings, Settings, TokenizeSettings
 from semconv.errors import ArtifactError, SemconvError
-from tests.s3 import ENVIRONMENT, new_bucket, serving
-
-
-class Grain(Artifact):
-    kind = "grain"
-
-
-class Flour(Artifact):
-    kind = "flour"
-
-
-def grow(work: Work) -> None:
-    (work.out("grain") / "content").write_text(f"{work.settings.tokenize.levels}")
-
-
-def mill(work: Work) -> None:
-    (work.out("flour") / "content").write_text((work.input(Grain).path / "content").read_text() + " ground")
-
-
-GROW = Stage("grow", ("grain",), (), ("tokenize",), 1, grow)
-MILL = Stage("mill", ("flour",), (Grain,), (), 1, mill)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as started:
-        yield started
+from tests.cluster.milling import GROW, MILL, Flour, Grain
+from tests.s3 import ENVIRONMENT, new_bucket
 
 
 @pytest.fixture
-def uri(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def uri(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    return new_bucket(server, "runs")
+    return new_bucket(s3_server, "runs")
 
 
 def settings(uri: str, mirror: Path, levels: int = 4, **run: object) -> Settings:

@@ -14,29 +14,10 @@ import ray
 from pipelines.cluster import remote_report, require_cpus
 from pipelines.console import StageLine
 from pipelines.stage import Stage, Work, local_files, run_stages
-from semconv.artifacts import Artifact, Manifest, Run
+from semconv.artifacts import Manifest, Run
 from semconv.config import RunSettings, Settings, TokenizeSettings
 from semconv.errors import ArtifactError, InputError, ResourceError, SemconvError, SettingError
-
-
-class Grain(Artifact):
-    kind = "grain"
-
-
-class Flour(Artifact):
-    kind = "flour"
-
-
-def grow(work: Work) -> None:
-    (work.out("grain") / "content").write_text(f"{work.settings.tokenize.levels}")
-
-
-def mill(work: Work) -> None:
-    (work.out("flour") / "content").write_text((work.input(Grain).path / "content").read_text() + " ground")
-
-
-GROW = Stage("grow", ("grain",), (), ("tokenize",), 1, grow)
-MILL = Stage("mill", ("flour",), (Grain,), (), 1, mill)
+from tests.cluster.milling import GROW, MILL, grow
 
 
 def settings(root: Path, levels: int = 4, **run: object) -> Settings:

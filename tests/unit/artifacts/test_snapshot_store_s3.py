@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,26 +12,20 @@ from pyarrow.fs import FileSystem
 from pipelines.snapshots import run
 from semconv.artifacts import SnapshotStore, TopKSnapshot, located
 from semconv.errors import ArtifactError
-from tests.s3 import ENVIRONMENT, SECRET, keys, new_bucket, serving
+from tests.s3 import ENVIRONMENT, SECRET, keys, new_bucket
 from tests.unit.artifacts.shop_snapshot import USERS, answer
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as started:
-        yield started
-
-
 @pytest.fixture
-def uri(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def uri(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A store in a bucket of its own."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    return new_bucket(server, "shop/snapshots")
+    return new_bucket(s3_server, "shop/snapshots")
 
 
 def test_versions_are_published_checked_pointed_to_fetched_and_pruned(
-    uri: str, server: str, snapshot: TopKSnapshot, tmp_path: Path
+    uri: str, s3_server: str, snapshot: TopKSnapshot, tmp_path: Path
 ) -> None:
     store = SnapshotStore.open(uri)
     assert (store.versions(), store.current()) == ([], None)
@@ -48,8 +41,8 @@ def test_versions_are_published_checked_pointed_to_fetched_and_pruned(
         assert found.items.tolist() == answer(number)[0]
     assert store.prune(1) == [second]
     assert (store.versions(), store.current()) == ([first, third], first)
-    assert {key.split("/")[3] for key in keys(server, uri) if "/versions/" in key} == {first, third}
-    assert not [key for key in keys(server, uri) if "/reading/" in key]
+    assert {key.split("/")[3] for key in keys(s3_server, uri) if "/versions/" in key} == {first, third}
+    assert not [key for key in keys(s3_server, uri) if "/reading/" in key]
 
 
 def test_the_setting_may_name_a_version(uri: str, snapshot: TopKSnapshot, tmp_path: Path) -> None:
