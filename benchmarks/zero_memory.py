@@ -2,9 +2,10 @@
 
 python -m benchmarks.zero_memory --out FILE.json
 
-A Qwen3 of 310 million parameters, in bf16, is trained for two steps by the project's DeepSpeed engine on ranks that are
-processes of this machine. Counted are the bytes of every tensor that is alive, each storage once, after the second
-backward pass, when gradients lie beside weights and Adam's state, and after the step. The formula is that of
+A Qwen3 of 310 million parameters, in bf16, is trained for two steps of two parts each by the project's DeepSpeed engine
+on ranks that are processes of this machine. Counted are the bytes of every tensor that is alive, each storage once,
+between the parts of a step and after its last backward pass, when gradients lie beside weights and Adam's state, and
+after the step. The formula is that of
 Rajbhandari et al. 2020 (arXiv 1910.02054, section 5), for P parameters on N ranks, 2 bytes for a weight and for a
 gradient and 12 for Adam's float32 originals and moments:
 
@@ -12,7 +13,7 @@ stage 1    4 P + 12 P / N
 stage 2    2 P + 14 P / N
 stage 3    16 P / N
 
-``stages.<stage>``: ``gib``, the most that a rank holds after the backward pass; ``formula_gib``; ``over_formula``;
+``stages.<stage>``: ``gib``, the most that a rank holds with gradients; ``formula_gib``; ``over_formula``;
 ``after_step_gib``; ``seconds`` of the two steps. There is no stage 0 in bf16, see `semconv.training.deepspeed_engine`.
 """
 
@@ -48,7 +49,7 @@ SHAPE: Shape = CPU_SHAPES["40m"] | {
 STAGES = (1, 2, 3)
 BUCKET = 1_000_000
 """Elements that are reduced or gathered at a time: few, so that buffers do not hide what is to be seen."""
-TOKENS = 16
+TOKENS, PARTS = 16, 2
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,12 +85,16 @@ def _measured(stage: int, ranks: int, shape: Shape) -> dict[str, Any]:
 
 
 class CountedEngine(DeepSpeedEngine):
-    """The project's engine; ``held`` is what lay in memory after the last backward pass, in bytes."""
+    """The project's engine; ``held`` is the most that lay in memory before a part or an update, in bytes."""
 
     held = 0
 
+    def count(self) -> None:
+        """Look once more."""
+        self.held = max(self.held, tensor_bytes())
+
     def _update(self) -> torch.Tensor:
-        self.held = tensor_bytes()
+        self.count()
         return super()._update()
 
 
@@ -103,12 +108,15 @@ def rank_main(folder: str, stage: str, shape: str) -> None:
         models.append(sum(weight.numel() for weight in model.parameters()))
         return PackedCausal(model)
 
-    engine = CountedEngine(build, batch_size=1, zero_stage=int(stage), precision="bf16", bucket=BUCKET)
+    engine = CountedEngine(
+        build, batch_size=PARTS, zero_stage=int(stage), precision="bf16", accumulate=PARTS, bucket=BUCKET
+    )
+    engine._engine.module.register_forward_pre_hook(lambda *_: engine.count())
     ids = np.arange(TOKENS, dtype=np.int64) + 7 * engine.rank
     batch = pack_texts([TokenExample(ids, np.ones(TOKENS, np.bool_))], TOKENS)
     began = time.perf_counter()
     for _ in range(2):
-        engine.step([batch], 1e-4)
+        engine.step(PARTS * [batch], 1e-4)
     figures = {
         "parameters": models[0],
         "gib": engine.held / GIB,
