@@ -73,7 +73,7 @@ reference: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/unit -m data
 
 system: $(VENV)/.ready-dev # both folders at once: the shop that they read is made once
-	$(PY) -m pytest tests/cluster tests/e2e -m "not long" -n $(SYSTEM_WORKERS) --dist loadgroup
+	$(PY) -m pytest tests/cluster tests/e2e -m "not long" -n $(SYSTEM_WORKERS) --dist loadfile
 
 ## make drill    long fault drills (one to two hours on two cores; each file of tests/drill also runs alone)
 drill: $(VENV)/.ready-dev

@@ -18,6 +18,7 @@ from semconv.artifacts.handover import collect, download, handing_over, upload
 from semconv.cli import main
 from semconv.config import Settings
 from semconv.training.align import Inputs, alignment
+from semconv.training.liger import require_liger
 from semconv.training.probes import probe_table
 from semconv.training.record import Record, warnings_of
 from semconv.training.tracking import require_tracking
@@ -28,6 +29,8 @@ def build(work: Work) -> None:
     settings = examples.with_templates_found(work.settings)
     paths = {kind: str(artifact.path.absolute()) for kind, artifact in work.inputs.items()}
     require_tracking(settings.align.tracking)
+    if settings.align.liger:
+        require_liger()
     logs = (work.run.path / "logs" / "align").absolute()
     if settings.align.start is not None:
         paths["start"] = str(Path(settings.align.start).absolute())

@@ -21,7 +21,7 @@ from semconv.errors import ResourceError
 from semconv.progress import Report
 
 POLL_S = 0.5
-REPORTS = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
+HEALTH_CHECK_INTERVAL = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
 """How often Ray Train looks at its workers. A report waits for the look after the one before it: 2 s by default."""
 
 
@@ -34,7 +34,7 @@ def environment(settings: RaySettings) -> dict[str, str]:
         "OMP_WAIT_POLICY": "passive",
         "TOKENIZERS_PARALLELISM": "false",
         "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions")),
-        REPORTS: os.environ.get(REPORTS, "0.5"),
+        HEALTH_CHECK_INTERVAL: os.environ.get(HEALTH_CHECK_INTERVAL, "0.5"),
     }
 
 

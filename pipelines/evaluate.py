@@ -29,22 +29,24 @@ from semconv.artifacts import (
     Report,
     Run,
 )
-from semconv.artifacts.ragged import Int64
+from semconv.behaviour.popularity import training_counts
 from semconv.behaviour.store import Behaviour
 from semconv.cli import main
 from semconv.config import Settings, determining
 from semconv.errors import ArtifactError
 from semconv.evaluation.about import describe
+from semconv.evaluation.again import Answers, Found, Question, ask
 from semconv.evaluation.beyond import Catalogue
 from semconv.evaluation.code_map import code_map
 from semconv.evaluation.examples import choose
+from semconv.evaluation.new_items import among_new_items
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.refit import Refit
 from semconv.evaluation.results import measure
 from semconv.evaluation.seeds import Seeds
 from semconv.evaluation.slices import slice_users
 from semconv.evaluation.tables import text_table
-from semconv.evaluation.truncation import TruncatedGathering, TruncatedRanks, rank_truncated, sample
+from semconv.evaluation.truncation import by_last_events
 from semconv.evaluation.write import write_report
 from semconv.progress import Report as Progress
 from semconv.recommend.load import open_rankers
@@ -73,35 +75,39 @@ class RankUsers:
         self._run = run
         self._settings = settings
         self._opener = opener
-        self._opened: tuple[Ragged, dict[str, Ranker]] | None = None
+        self._opened: tuple[Ragged, dict[str, Ranker], list[Question]] | None = None
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, npt.NDArray[np.integer]]:
         """Rankings int32 (B, K) of every system for the users at rows ``id`` of the test split.
 
-        Sampled users are ranked by truncated histories too, in columns of their own.
+        What some of them are asked again is in columns of its own.
         """
         if self._opened is None:
             corpus = Corpus.open(self._run.artifact("corpus"))
-            self._opened = corpus.split("test").histories, self._opener(self._run, self._settings)
-        histories, rankers = self._opened
+            rankers = self._opener(self._run, self._settings)
+            self._opened = corpus.split("test").histories, rankers, questions_of(self._settings, corpus)
+        histories, rankers, questions = self._opened
         asked, k = list(histories.take(batch["id"])), max(self._settings.evaluate.at)
         block = rank_block(rankers, asked, k)
-        if self._settings.evaluate.truncated_users:
-            sampled_B = np.isin(batch["id"], truncated_rows(self._settings, len(histories)))
-            block |= rank_truncated(rankers, asked, sampled_B, k)
+        for question in questions:
+            block |= ask(question, rankers, asked, batch["id"], k)
         return {"row": batch["id"], **block}
 
 
 class Ranked(NamedTuple):
-    """Rankings of every user, and hit ranks of the sampled ones by truncated histories, if any were asked for."""
+    """Rankings of every user, and what was found of those asked about again, by the name of the question."""
 
     rankings: Rankings
-    truncated: TruncatedRanks | None
+    again: dict[str, Found]
 
 
-def truncated_rows(settings: Settings, users: int) -> Int64:
-    """Rows of the test users that are ranked by truncated histories too."""
-    return sample(users, settings.evaluate.truncated_users, settings.run.seed)
+def questions_of(settings: Settings, corpus: Corpus) -> list[Question]:
+    """What some of the test users are asked about again."""
+    count, seed, split = settings.evaluate.truncated_users, settings.run.seed, corpus.split("test")
+    if not count:
+        return []
+    counts_N = training_counts(corpus.training(), corpus.n_items).numpy()
+    return [by_last_events(len(split.users), count, seed), among_new_items(split, counts_N, count, seed)]
 
 
 def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, opener: Opener = open_rankers) -> Ranked:
@@ -112,9 +118,8 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
         raise ArtifactError(f"{corpus.path} has no user to test on", "Use a corpus with longer histories")
     pool = Pool.of("evaluate.workers", settings.evaluate.workers)
     k = max(settings.evaluate.at)
-    gathering, truncated = Gathering(split, corpus.n_items, k), None
-    if settings.evaluate.truncated_users:
-        truncated = TruncatedGathering(split, corpus.n_items, k, truncated_rows(settings, users))
+    gathering = Gathering(split, corpus.n_items, k)
+    again = [Answers(question, split, corpus.n_items, k) for question in questions_of(settings, corpus)]
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / size)).map_batches(
         RankUsers,
         batch_size=size,
@@ -124,9 +129,11 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
     report(0, users, "opening the systems")
     for block in blocks.iter_batches(batch_size=None, batch_format="numpy"):
         rows = block.pop("row")
-        gathering.add(rows, block if truncated is None else truncated.take(rows, block))
+        for answers in again:
+            block = answers.take(rows, block)
+        gathering.add(rows, block)
         report(gathering.done, users, f"ranked {gathering.done:,} of {users:,} users")
-    return Ranked(gathering.finish(), None if truncated is None else truncated.finish())
+    return Ranked(gathering.finish(), {answers.question.name: answers.finish() for answers in again})
 
 
 def stage_seconds(run: Run, artifacts: Iterable[Artifact]) -> dict[str, float]:
@@ -182,7 +189,7 @@ def build(work: Work) -> None:
     started = time.monotonic()
     settings, corpus = work.settings, work.input(Corpus)
     split = corpus.split("test")
-    rankings, truncated = rank_users(work.run, settings, corpus, work.line)
+    rankings, again = rank_users(work.run, settings, corpus, work.line)
     work.line(len(split.users), len(split.users), "measuring")
     resamples, seed = settings.evaluate.bootstrap, settings.run.seed
     catalogue = Catalogue.of(corpus.training().values, work.input(ItemVectors).text.numpy())
@@ -201,7 +208,7 @@ def build(work: Work) -> None:
         k=result.headline,
         resamples=resamples,
         seed=seed,
-        truncated=truncated,
+        again=again,
     )
     artifacts = list(work.inputs.values())
     about = describe(
@@ -238,7 +245,7 @@ STAGE = Stage(
     makes=("report",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender, Convergence),
     reads=("evaluate", "recommend.beams", "recommend.candidates", "recommend.precision"),
-    code=3,
+    code=4,
     build=build,
     raw=_beside,
 )

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from pipelines.cluster import environment
+from semconv.command import status_of
 from semconv.config import RaySettings
 
 LOCK = "lock"
@@ -36,4 +37,5 @@ def prepare() -> Path:
 
 
 if __name__ == "__main__":
-    print(f"DeepSpeed's compiled pieces are in {prepare()}", file=sys.stderr)
+    told = "DeepSpeed's compiled pieces are in"
+    raise SystemExit(status_of(lambda: print(told, prepare(), file=sys.stderr), "pipelines.prepare"))

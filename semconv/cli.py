@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -155,7 +154,6 @@ def main(work: Callable[[Settings], None], program: str, arguments: Sequence[str
 
     Exits as `status_of` says.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if getattr(work, "__module__", None) == "__main__":
         work = getattr(import_module(program), work.__name__)
     given = sys.argv[1:] if arguments is None else arguments

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -26,6 +27,8 @@ _REMEDIES = {
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files (ulimit -n)"),
     errno.EADDRINUSE: "Choose another port, or end what has it",
 }
+_LINK = "For further information visit"
+"""How pydantic ends a message."""
 _UNFORESEEN = "Run python -m pipelines.doctor; where it finds nothing, report this with the lines above"
 
 
@@ -42,6 +45,8 @@ def status_of(work: Callable[[], object], program: str, stopped: str = "stopped"
 
     ``stopped`` is said where somebody stops it.
     """
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work()
     except SemconvError as error:
@@ -56,6 +61,8 @@ def status_of(work: Callable[[], object], program: str, stopped: str = "stopped"
         status = 1
     else:
         return 0
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)
     print(f"{program}: {told}", file=sys.stderr, flush=True)
     return status
 
@@ -63,5 +70,5 @@ def status_of(work: Callable[[], object], program: str, stopped: str = "stopped"
 def unforeseen(error: Exception) -> str:
     """An error of the system, of a library or of ours, as a sentence that ends in what to do next."""
     remedy = _REMEDIES.get(error.errno or 0, _UNFORESEEN) if isinstance(error, OSError) else _UNFORESEEN
-    lines = str(error).strip().splitlines()
+    lines = [line for line in str(error).strip().splitlines() if not line.strip().startswith(_LINK)]
     return str(SemconvError(f"{type(error).__name__}: {lines[-1] if lines else 'without a word'}", remedy))

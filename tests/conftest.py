@@ -22,16 +22,6 @@ BY_HAND = ["env", "--default-signal=INT"]
 """Before a command that Ctrl-C is to end: what is itself run in the background hands on that it is to be ignored."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Spread by group, the tests of a file stay together, and so do all files that share one running service."""
-    if config.getoption("dist", "no") != "loadgroup":
-        return
-    sharing = {item.path for item in items if "service" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("service" if item.path in sharing else item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """The folder of real data sets beside the checkout; tests that need it skip where there is none."""

@@ -78,7 +78,7 @@ class AlignSettings(Section):
     )
     accumulate: Positive = operational(1, "parts a step's batch is cut into, computed one after another to save memory")
     gradient_checkpointing: bool = operational(False, "compute activations anew in the backward pass to save memory")
-    liger: bool = operational(False, "on GPUs, norms, gated layers and rotations by Liger's kernels (extra gpu)")
+    liger: bool = operational(False, "on GPUs, norms and gated layers by Liger's kernels (extra gpu)")
     offload: Literal["none", "optimizer", "parameters"] = operational(
         "none", "what DeepSpeed keeps in the CPU's memory: the optimizer's state (ZeRO 1 to 3), parameters too (ZeRO 3)"
     )

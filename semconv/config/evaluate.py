@@ -18,7 +18,10 @@ class EvaluateSettings(Section):
     at: tuple[Positive, ...] = setting((1, 5, 10, 20, 50), "cut-offs of every metric (items)", min_length=1)
     bootstrap: Positive = setting(1000, "bootstrap resamples of users behind each 95% interval")
     truncated_users: int = setting(
-        2000, "test users ranked again with only the last 0, 1 and 2 events of their history; 0 leaves that out", ge=0
+        2000,
+        "test users who are recommended for once more from the last 0, 1 and 2 events of their history alone, and at "
+        "most as many whose next item is new, from new items alone; 0 leaves both out",
+        ge=0,
     )
     examples: int = setting(20, "example users on the report's page", ge=0)
     seeds: Seeds = setting(

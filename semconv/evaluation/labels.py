@@ -35,6 +35,7 @@ _DIMENSIONS = {
     "history_length": "by length of the history",
     "target_popularity": "by training interactions of the item taken next",
     "truncated": "with histories cut to their last events",
+    "new_items": "whose next item is new: without training interactions",
 }
 
 

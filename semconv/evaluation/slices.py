@@ -1,5 +1,5 @@
 """The same figures for some of the users: by how long their history is, by how popular the item is that they took next,
-and with histories cut short. All with the history's items removed.
+and for some of them in other circumstances. All with the history's items removed.
 
 The bounds of history lengths are the same for every data set, so that reports can be compared; what is popular depends
 on the data. U users, N items.
@@ -16,13 +16,17 @@ import numpy.typing as npt
 
 from semconv.artifacts import Split
 from semconv.artifacts.ragged import Int32, Int64
+from semconv.evaluation.again import Found
+from semconv.evaluation.new_items import NEW_ITEMS
 from semconv.evaluation.paired import Paired
-from semconv.evaluation.truncation import TruncatedRanks
+from semconv.evaluation.truncation import TRUNCATED
 
 LENGTHS = (0, 1, 3, 5, 8, 15)
 """Least history length of every bin, in events."""
 SHARES = ("head", "middle", "tail")
 """Thirds of the training interactions, those of the most popular items first."""
+
+_WHOLE = {TRUNCATED: "whole history", NEW_ITEMS: "among all items"}
 
 Rows = npt.NDArray[np.intp]
 
@@ -74,12 +78,12 @@ def slice_users(
     k: int,
     resamples: int,
     seed: int,
-    truncated: TruncatedRanks | None = None,
+    again: Mapping[str, Found] | None = None,
 ) -> Slices:
     """All slices of every system's hit ranks, int32 (U,); slices without a user are left out.
 
-    ``counts_N``: training interactions of the items, int64 (N,). What ``truncated`` histories gave is put beside what
-    the same users' whole ones did.
+    ``counts_N``: training interactions of the items, int64 (N,). What was found ``again``, by the name of the question,
+    is put beside what the same users had at first.
     """
 
     def one(name: str, says: str, of: Mapping[str, Int32]) -> Slice:
@@ -100,11 +104,12 @@ def slice_users(
         "history_length": [one(name, says, part(rows)) for name, says, rows in by_length(split.histories.lengths)],
         "target_popularity": [one(name, says, part(rows)) for name, says, rows in by_popularity(split, counts_N)],
     }
-    if truncated is not None:
-        by["truncated"] = [
-            *(one(str(keep), _events(keep), found) for keep, found in sorted(truncated.by_events.items())),
-            one("whole", "whole history", part(truncated.rows)),
-        ]
+    for question, found in (again or {}).items():
+        if len(found.rows):
+            by[question] = [
+                *(one(name, _says(question, name), ranks_of) for name, ranks_of in sorted(found.by_variant.items())),
+                one("whole", _WHOLE[question], part(found.rows)),
+            ]
     return Slices(k, by)
 
 
@@ -151,5 +156,7 @@ def popularity_shares(counts_N: Int64) -> npt.NDArray[np.int64]:
     return share[inverse_N].astype(np.int64)
 
 
-def _events(keep: int) -> str:
-    return "no event" if keep == 0 else "last event" if keep == 1 else f"last {keep} events"
+def _says(question: str, variant: str) -> str:
+    if question == NEW_ITEMS:
+        return "among new items alone"
+    return {"0": "no event", "1": "last event"}.get(variant, f"last {variant} events")

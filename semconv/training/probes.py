@@ -6,8 +6,7 @@ query        item found by a search phrase (Recall@10), alone and after a histor
 preference   share of the categories and brands of a history that the model names, of those it was taught to name
 
 Histories are those of validation users and their answers the items that validate, which no example has seen; the
-test split is not opened.
-Items held out are left out of every textual and query task.
+test split is not opened. Items held out are left out of every textual and query task.
 """
 
 from __future__ import annotations
@@ -178,10 +177,15 @@ class Prober:
         asked: list[Parts] = [{HISTORY: history, "likes": facts.spell_names(names)} for history, names in known]
         said = answers.say(task, asked, facts.limits["title"])
         shares = [
-            float(np.mean([f", {name.casefold()}, " in f", {text.strip()}, " for name in names]))
-            for text, (_, names) in zip((answers.text(ids).casefold() for ids in said), known, strict=True)
+            float(np.mean([says(text, name) for name in names]))
+            for text, (_, names) in zip(map(answers.text, said), known, strict=True)
         ]
         yield _probe(task, "validation users", "share named", shares)
+
+
+def says(text: str, name: str) -> bool:
+    """Whether a list of names in words, joined by commas, has this one, whatever its case."""
+    return f", {name}, ".casefold() in f", {text.strip()}, ".casefold()
 
 
 def _probe(task: Task, on: str, measure: str, values: Sequence[float]) -> Probe:

@@ -140,6 +140,7 @@ class Mlflow:
             number = self._client.create_experiment("semconv") if experiment is None else experiment.experiment_id
             known.write_text(self._client.create_run(number, run_name=name).info.run_id)
         self._run = known.read_text()
+        self._client.update_run(self._run, status="RUNNING")
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """See `Curves`."""

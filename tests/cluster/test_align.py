@@ -72,7 +72,7 @@ def test_what_the_loop_refuses_is_raised_as_it_was_and_not_tried_again(run: Run,
     with pytest.raises(ResourceError, match=r"(loss|gradient) stopped being a number") as caught:
         run_stages(_settings(run, align), pipelines.align.STAGES)
     assert caught.value.remedy.startswith("Lower the learning rate")
-    assert len(list((run.private("align") / REFUSED).iterdir())) == align.workers
+    assert 1 <= len(list((run.private("align") / REFUSED).iterdir())) <= align.workers
     assert not run.artifact("model").exists()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import ray
 
-from pipelines.evaluate import STAGE, rank_users, reseeded, stage_seconds, truncated_rows
+from pipelines.evaluate import STAGE, questions_of, rank_users, reseeded, stage_seconds
 from pipelines.explain import explain
 from pipelines.run import run
 from pipelines.stage import run_stages
@@ -19,8 +19,9 @@ from semconv.behaviour.store import Behaviour, read_description
 from semconv.config import Settings
 from semconv.errors import ArtifactError, ResourceError
 from semconv.evaluation.metrics import hit_ranks
+from semconv.evaluation.new_items import NEW_ITEMS
 from semconv.evaluation.rankings import FILTERS, rank_block
-from semconv.evaluation.truncation import KEPT
+from semconv.evaluation.truncation import KEPT, TRUNCATED
 from semconv.progress import silent
 from semconv.recommend.load import open_rankers
 from semconv.recommend.ranker import Ranker
@@ -33,7 +34,7 @@ SYSTEMS = {"random", "text_neighbours", "generative_compact"} | COLLABORATIVE | 
 def ranks_of_truncated(tiny_run: Run, settings: Settings, corpus: Corpus, keep: int) -> dict[str, list[int]]:
     """Hit ranks of the sampled users by their last ``keep`` events, asked of the systems themselves."""
     split = corpus.split("test")
-    rows = truncated_rows(settings, len(split.users))
+    rows = questions_of(settings, corpus)[0].rows
     full = [split.histories[int(row)] for row in rows]
     short = [history[len(history) - keep :] for history in full]
     k = max(settings.evaluate.at)
@@ -62,10 +63,10 @@ def test_actors_rank_as_the_library_does(tiny_run: Run, tiny_settings: Settings)
     for system in SYSTEMS:
         for kind in FILTERS:
             assert np.array_equal(ranked.rankings[system][kind], alone[f"{system}.{kind}"])
-    assert ranked.truncated is not None
-    assert len(ranked.truncated.rows) == 20
+    assert list(ranked.again) == [TRUNCATED, NEW_ITEMS]
+    assert len(ranked.again[TRUNCATED].rows) == 20
     for keep in KEPT:
-        found = {name: ranks.tolist() for name, ranks in ranked.truncated.by_events[keep].items()}
+        found = {name: ranks.tolist() for name, ranks in ranked.again[TRUNCATED].by_variant[str(keep)].items()}
         assert found == ranks_of_truncated(tiny_run, settings, corpus, keep)
     assert len(seen) > 2
     assert seen[0] == (0, len(histories))

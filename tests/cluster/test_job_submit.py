@@ -95,7 +95,7 @@ def test_a_relative_root_is_refused_and_an_absolute_one_holds_what_was_made(jobs
 
 @pytest.mark.long
 def test_the_command_that_stops_a_job_lets_it_keep_on_a_local_disk_what_it_has(jobs: Jobs, tmp_path: Path) -> None:
-    job = [*JOB, "--run.root", tmp_path, "--run.until", "embed"]
+    job = [*JOB, "--run.root", tmp_path, "--run.until", "base"]
     jobs.submit("stopped", *job)
     wait(lambda: any(line.split() == ["embed", "started"] for line in jobs.logs("stopped").splitlines()))
     jobs.stop("stopped")

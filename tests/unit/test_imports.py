@@ -9,10 +9,10 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-SLOW = ("transformers", "peft", "deepspeed", "torch._dynamo")
+SLOW = ("transformers", "peft", "deepspeed", "torch._dynamo", "vector_quantize_pytorch", "scipy.optimize")
 
 
-@pytest.mark.parametrize("module", ["pipelines.run", "pipelines.nightly", "serve.live"])
+@pytest.mark.parametrize("module", ["pipelines.run", "pipelines.nightly", "pipelines.precache", "serve.live"])
 def test_the_libraries_of_a_network_wait_until_one_is_opened(module: str) -> None:
     program = f"import sys, {module}; print([name for name in {SLOW} if name in sys.modules])"
     told = subprocess.run(

@@ -10,13 +10,14 @@ from small_shop import N_ITEMS, N_USERS, Stepping
 
 from semconv.artifacts import Corpus, Report, finish, staging
 from semconv.evaluation.about import About, describe
+from semconv.evaluation.again import Answers, ask
 from semconv.evaluation.beyond import Catalogue
 from semconv.evaluation.code_map import CodeMap
 from semconv.evaluation.examples import choose
 from semconv.evaluation.rankings import Gathering, Rankings, rank_block
 from semconv.evaluation.results import Result, measure
 from semconv.evaluation.slices import Slices, slice_users
-from semconv.evaluation.truncation import TruncatedGathering, rank_truncated
+from semconv.evaluation.truncation import by_last_events
 from semconv.evaluation.write import write_report
 
 STEPS = {
@@ -49,13 +50,12 @@ def catalogue(corpus: Corpus) -> Catalogue:
 
 
 def slices_of(corpus: Corpus, result: Result) -> Slices:
-    split, rows = corpus.split("test"), np.arange(0, N_USERS, 2)
-    gathering = TruncatedGathering(split, N_ITEMS, K, rows)
-    everyone = np.arange(N_USERS)
-    gathering.take(everyone, rank_truncated(SYSTEMS, list(split.histories), np.isin(everyone, rows), K))
-    counts = catalogue(corpus).counts_N
-    ranks = result.filtered_ranks
-    return slice_users(ranks, split, counts, k=10, resamples=100, seed=17, truncated=gathering.finish())
+    split, everyone, counts = corpus.split("test"), np.arange(N_USERS), catalogue(corpus).counts_N
+    question = by_last_events(N_USERS, (N_USERS + 1) // 2, seed=17)
+    answers = Answers(question, split, N_ITEMS, K)
+    answers.take(everyone, ask(question, SYSTEMS, list(split.histories), everyone, K))
+    again = {question.name: answers.finish()}
+    return slice_users(result.filtered_ranks, split, counts, k=10, resamples=100, seed=17, again=again)
 
 
 def about(corpus: Corpus, seconds: float = 2.5) -> About:

@@ -1,4 +1,4 @@
-"""Slices hold the users they say, and truncated histories are what a system is shown."""
+"""Slices hold the users they say, and who is asked about again is asked what the question says."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from small_shop import N_ITEMS, N_USERS, Stepping
 
 from semconv.artifacts import Corpus, Ragged, Split
 from semconv.artifacts.ragged import Int32
+from semconv.evaluation.again import Answers, ask, sample
 from semconv.evaluation.metrics import hit_ranks
+from semconv.evaluation.new_items import NEW_ITEMS, Shelf, among_new_items
 from semconv.evaluation.rankings import CountError, rank_block
 from semconv.evaluation.slices import SHARES, by_length, by_popularity, popularity_shares, slice_users
-from semconv.evaluation.truncation import Truncated, TruncatedGathering, rank_truncated, sample
+from semconv.evaluation.truncation import Truncated, by_last_events
 from semconv.recommend.ranker import NO_ITEM, Ranking
 
 K = 6
@@ -96,24 +98,67 @@ def test_truncated_rankings_of_the_sampled_users_in_any_blocks(corpus: Corpus) -
     rows = sample(N_USERS, 9, seed=4)
     assert np.array_equal(rows, sample(N_USERS, 9, seed=4))
     assert sample(3, 9, seed=4).tolist() == [0, 1, 2]
-    ranker = Stepping("step", 1)
-    gathering = TruncatedGathering(split, N_ITEMS, K, rows)
+    ranker, question = Stepping("step", 1), by_last_events(N_USERS, 9, seed=4)
+    answers = Answers(question, split, N_ITEMS, K)
     for block_rows in np.array_split(np.arange(N_USERS)[::-1], 4):
         histories = list(split.histories.take(block_rows))
-        block = rank_truncated({"step": ranker}, histories, np.isin(block_rows, rows), K)
-        assert gathering.take(block_rows, {**block, "step.filtered": np.zeros((1, K))}).keys() == {"step.filtered"}
-    found = gathering.finish()
+        block = ask(question, {"step": ranker}, histories, block_rows, K)
+        assert answers.take(block_rows, {**block, "step.filtered": np.zeros((1, K))}).keys() == {"step.filtered"}
+    found = answers.finish().by_variant
     whole = hit_ranks(ranker.rank(list(split.histories), K, exclude=list(split.histories)).items, split.targets)
     # The last item alone decides what `Stepping` says.
-    assert found.by_events[1]["step"].tolist() == found.by_events[2]["step"].tolist() == whole[rows].tolist()
-    assert found.by_events[0]["step"].tolist() != whole[rows].tolist()
+    assert found["1"]["step"].tolist() == found["2"]["step"].tolist() == whole[rows].tolist()
+    assert found["0"]["step"].tolist() != whole[rows].tolist()
 
 
 def test_a_sampled_user_who_is_missing_is_no_result(corpus: Corpus) -> None:
-    split, rows = corpus.split("test"), sample(N_USERS, 9, seed=4)
-    gathering = TruncatedGathering(split, N_ITEMS, K, rows)
-    some = rows[:-1]
+    split, question = corpus.split("test"), by_last_events(N_USERS, 9, seed=4)
+    answers, some = Answers(question, split, N_ITEMS, K), question.rows[:-1]
     histories = list(split.histories.take(some))
-    gathering.take(some, rank_truncated({"step": Stepping("step", 1)}, histories, some >= 0, K))
+    answers.take(some, ask(question, {"step": Stepping("step", 1)}, histories, some, K))
     with pytest.raises(CountError, match="1 were not ranked"):
-        gathering.finish()
+        answers.finish()
+
+
+def test_a_shelf_holds_new_items_alone_and_none_that_is_excluded() -> None:
+    histories = [np.array(history, np.int32) for history in ([5, 6, 7], [4])]
+    listening = Listening()
+    Shelf(listening, np.array([0, 1, 5], np.int32)).rank(histories, K, exclude=histories)
+    Shelf(listening, np.array([0, 1, 5], np.int32)).rank(histories, K)
+    assert listening.asked == 2 * [[5, 6, 7], [4]]
+    assert listening.excluded == [[0, 1, 5, 5, 6, 7], [0, 1, 5, 4], [0, 1, 5], [0, 1, 5]]
+
+
+def test_users_whose_next_item_is_new_are_ranked_for_among_new_items(corpus: Corpus) -> None:
+    """Here the items of a third of the targets count as new; `Stepping` names the next numbers that are left."""
+    split = corpus.split("test")
+    new = np.unique(split.targets)[::3]
+    counts_N = np.ones(N_ITEMS, np.int64)
+    counts_N[new] = 0
+    question = among_new_items(split, counts_N, N_USERS, seed=1)
+    assert question.rows.tolist() == np.flatnonzero(np.isin(split.targets, new)).tolist()
+    assert len(among_new_items(split, counts_N, 2, seed=1).rows) == 2
+    answers, ranker, everyone = Answers(question, split, N_ITEMS, K), Stepping("step", 1), np.arange(N_USERS)
+    block = ask(question, {"step": ranker}, list(split.histories), everyone, K)
+    answers.take(everyone, block)
+    asked = block[f"step~{NEW_ITEMS}~alone.filtered"]
+    assert (asked[~np.isin(everyone, question.rows)] == NO_ITEM).all()
+    for row in question.rows.tolist():
+        shelf = set(new.tolist()) - set(split.histories[row].tolist())
+        named = [item for item in asked[row].tolist() if item != NO_ITEM]
+        assert set(named) <= shelf
+        assert len(named) == min(K, len(shelf))
+    found = answers.finish()
+    assert found.by_variant["alone"]["step"].tolist() == hit_ranks(asked, split.targets)[question.rows].tolist()
+    ranks = {"step": np.zeros(N_USERS, np.int32)}
+    slices = slice_users(ranks, split, counts_N, k=3, resamples=50, seed=1, again={NEW_ITEMS: found}).by[NEW_ITEMS]
+    assert [(part.name, part.users) for part in slices] == [(name, len(question.rows)) for name in ("alone", "whole")]
+
+
+def test_in_a_catalogue_without_new_items_nobody_is_asked_about_them(corpus: Corpus) -> None:
+    split, counts_N = corpus.split("test"), np.ones(N_ITEMS, np.int64)
+    question = among_new_items(split, counts_N, N_USERS, seed=1)
+    answers, everyone = Answers(question, split, N_ITEMS, K), np.arange(N_USERS)
+    answers.take(everyone, ask(question, {"step": Stepping("step", 1)}, list(split.histories), everyone, K))
+    ranks, again = {"step": np.zeros(N_USERS, np.int32)}, {NEW_ITEMS: answers.finish()}
+    assert NEW_ITEMS not in slice_users(ranks, split, counts_N, k=3, resamples=50, seed=1, again=again).by

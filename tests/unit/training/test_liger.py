@@ -11,8 +11,8 @@ from semconv.config import AlignSettings
 from semconv.errors import ResourceError, SettingError
 from semconv.llm.packed_causal import PackedCausal
 from semconv.training.job import make_engine
-from semconv.training.liger import patch_with_liger
-from tests.unit.training.tiny_job import tiny_job, tiny_model
+from semconv.training.liger import patch_with_liger, require_liger
+from tests.unit.training.tiny_job import portions, tiny_job, tiny_model
 
 INSTALLED = importlib.util.find_spec("liger_kernel") is not None
 
@@ -27,7 +27,7 @@ def test_a_worker_without_a_gpu_refuses_them() -> None:
 @pytest.mark.skipif(INSTALLED, reason="liger-kernel is installed")
 def test_without_the_package_its_extra_is_named() -> None:
     with pytest.raises(SettingError, match="liger-kernel is not installed") as caught:
-        patch_with_liger(PackedCausal(tiny_model()))
+        require_liger()
     assert "semconv[gpu]" in caught.value.remedy
 
 
@@ -41,8 +41,9 @@ def test_norms_and_gates_are_its_own_and_the_weights_have_the_names_they_had() -
             assert module.forward.__func__.__module__.startswith("liger_kernel"), name
     after = wrapped.state_dict()
     assert before.keys() == after.keys()
-    untouched = (type(module) for module in tiny_model().modules())
-    assert not [kind for kind in untouched if kind.__module__.startswith("liger_kernel")]
+    other = tiny_model()  # as a worker makes one on its CPU, once it has trained
+    assert not [module for module in other.modules() if type(module).__module__.startswith("liger_kernel")]
+    assert bool(PackedCausal(other)(portions()(0, 0).parts[0]).isfinite())
     assert all(torch.equal(before[name], weight) for name, weight in after.items())
 
 

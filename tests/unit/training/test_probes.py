@@ -25,7 +25,7 @@ from semconv.llm.vocabulary import code_ids, name_codes
 from semconv.training.align import Inputs, alignment
 from semconv.training.answers import TokenAnswers
 from semconv.training.job import make_engine, run_job
-from semconv.training.probes import Prober, probe_table
+from semconv.training.probes import Prober, probe_table, says
 from tests.unit.alignment.full_shop import align, builder_of, write_full_shop
 from tests.unit.training.tiny_inputs import BASE, CODES, ITEM_COUNT
 
@@ -185,3 +185,10 @@ def test_likelihoods_and_words_are_those_of_the_model_alone(inputs: Inputs) -> N
         TASKS["phrase_to_item"], [{"phrase": builder.shop.facts.spell(word)} for word in ("red", "oil")]
     )
     assert all(len(set(row)) == 10 for row in found.tolist())
+
+
+def test_a_name_counts_where_it_is_said_whole() -> None:
+    assert says("shelf 10, Soap", "Shelf 10")
+    assert says("shelf 10, Soap ", "soap")
+    assert says("Tools, Home, Soap", "Tools, Home")
+    assert not says("shelf 10, Soap", "shelf 1")

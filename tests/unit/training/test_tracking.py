@@ -128,6 +128,7 @@ def test_an_interrupted_training_is_one_run_of_mlflow(tmp_path: Path, monkeypatc
     assert found() == ("FAILED", [(10, 0.5)])
     with Record(tmp_path, "mlflow", "tiny") as kept:
         kept.resumed(10)
+        assert found() == ("RUNNING", [(10, 0.5)])
         kept.point(20, {"loss": 0.25})
     assert found() == ("FINISHED", [(10, 0.5), (20, 0.25)])
     assert warnings_of(tmp_path) == []
