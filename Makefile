@@ -72,8 +72,10 @@ unit: $(VENV)/.ready-dev
 reference: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/unit -m data
 
-system: $(VENV)/.ready-dev # both folders at once: the shop that they read is made once
-	$(PY) -m pytest tests/cluster tests/e2e -m "not long" -n $(SYSTEM_WORKERS) --dist loadfile
+system: $(VENV)/.ready-dev # both read one small shop, made once
+	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && export TEST_RUNS="$$runs" && \
+		$(PY) -m pytest tests/cluster -m "not long" -n $(SYSTEM_WORKERS) --dist loadfile && \
+		$(PY) -m pytest tests/e2e
 
 ## make drill    long fault drills (one to two hours on two cores; each file of tests/drill also runs alone)
 drill: $(VENV)/.ready-dev

@@ -59,9 +59,10 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of the smallest real run, in a folder that the processes of one session share."""
+    """Settings of the smallest real run, in a folder that a session's processes share; several, with TEST_RUNS set."""
     own = tmp_path_factory.getbasetemp()
-    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared_runs"
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared_runs"
+    root = Path(os.environ.get("TEST_RUNS") or shared)
     root.mkdir(exist_ok=True)
     return load_settings(["--config", str(REPOSITORY / "tests" / "tiny.yaml"), "--run.root", str(root)])
 
