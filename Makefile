@@ -74,13 +74,12 @@ reference: $(VENV)/.ready-dev
 
 system: $(VENV)/.ready-dev # both read one small shop, made once
 	runs=$$(mktemp -d) && trap 'rm -rf "$$runs"' EXIT && export TEST_RUNS="$$runs" && \
-		$(PY) -m pytest tests/cluster -m "not long" -n $(SYSTEM_WORKERS) --dist loadfile && \
+		$(PY) -m pytest tests/cluster -n $(SYSTEM_WORKERS) --dist loadfile && \
 		$(PY) -m pytest tests/e2e
 
 ## make drill    long fault drills (one to two hours on two cores; each file of tests/drill also runs alone)
 drill: $(VENV)/.ready-dev
 	$(PY) -m pytest tests/drill
-	$(PY) -m pytest tests/cluster -m long
 
 ## make clean    remove the virtual environment and caches; runs are kept
 clean:

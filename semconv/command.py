@@ -55,7 +55,7 @@ def status_of(work: Callable[[], object], program: str, stopped: str = "stopped"
     except KeyboardInterrupt:
         told = stopped
         status = 130
-    except Exception as error:
+    except Exception as error:  # nobody foresaw it: the traceback, and what to do all the same
         traceback.print_exc()
         told = unforeseen(error)
         status = 1

@@ -64,7 +64,7 @@ def test_more_workers_than_cpus_are_refused_at_once(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"workers": 1, "engine": "plain", "precision": "float32"}, pytest.param({"workers": 2}, marks=pytest.mark.long)],
+    [{"workers": 1, "engine": "plain", "precision": "float32"}, {"workers": 2}],
     ids=["plain", "two workers in bf16"],
 )
 def test_what_the_loop_refuses_is_raised_as_it_was_and_not_tried_again(run: Run, changed: dict[str, object]) -> None:
@@ -128,7 +128,6 @@ def test_resume_a_job_that_died_on_the_workers_it_had_and_no_others(run: Run, tm
     assert Recommender.open(run.artifact("model")).spelling == "compact"
 
 
-@pytest.mark.long
 def test_two_workers_follow_the_loss_of_one_for_200_steps(run: Run) -> None:
     curves = []
     for workers in (1, 2):

@@ -112,7 +112,6 @@ def test_the_report_tells_of_other_seeds(tiny_run: Run, tiny_settings: Settings,
         run_stages(settings, (STAGE,))
 
 
-@pytest.mark.long
 def test_a_refit_is_the_job_again_with_the_choices_that_were_made(
     tiny_run: Run, tiny_settings: Settings, tmp_path: Path
 ) -> None:

@@ -93,7 +93,6 @@ def test_a_relative_root_is_refused_and_an_absolute_one_holds_what_was_made(jobs
     assert Corpus.open(tmp_path / "tiny" / "corpus").n_users > 0
 
 
-@pytest.mark.long
 def test_the_command_that_stops_a_job_lets_it_keep_on_a_local_disk_what_it_has(jobs: Jobs, tmp_path: Path) -> None:
     job = [*JOB, "--run.root", tmp_path, "--run.until", "base"]
     jobs.submit("stopped", *job)
@@ -106,7 +105,6 @@ def test_the_command_that_stops_a_job_lets_it_keep_on_a_local_disk_what_it_has(j
     assert up_to_date(jobs.logs("resubmitted")) == ["ingest"]
 
 
-@pytest.mark.long
 def test_a_stopped_job_says_so_and_publishes_nothing_half_done(
     jobs: Jobs, stopped: list[object], uri: str, tmp_path: Path
 ) -> None:
@@ -115,7 +113,6 @@ def test_a_stopped_job_says_so_and_publishes_nothing_half_done(
     assert [kind for kind in KINDS if run.manifest(kind)] == KINDS[:6]
 
 
-@pytest.mark.long
 def test_a_job_submitted_again_goes_on_and_ends_with_what_an_undisturbed_one_makes(
     jobs: Jobs, stopped: list[object], uri: str, s3_server: str, tiny_run: Run, tmp_path: Path
 ) -> None:
@@ -138,7 +135,6 @@ def test_a_job_submitted_again_goes_on_and_ends_with_what_an_undisturbed_one_mak
     assert left == {*KINDS, "logs"}, "what stages keep for themselves is gone"
 
 
-@pytest.mark.long
 def test_a_machine_with_an_empty_mirror_skips_everything_and_fetches_what_is_opened(
     jobs: Jobs, stopped: list[object], uri: str, tmp_path: Path
 ) -> None:
