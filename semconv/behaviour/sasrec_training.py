@@ -14,6 +14,7 @@ from semconv.behaviour.sasrec import Sasrec
 from semconv.behaviour.softmax_loss import full_softmax_loss
 from semconv.behaviour.training import Epoch, train
 from semconv.config import SasrecSettings
+from semconv.precision import precision_on
 from semconv.progress import Report, silent
 
 
@@ -53,7 +54,8 @@ class _SasrecTrainee:
         self.steps = math.ceil(len(sequences) / settings.batch_size)
         self._sequences = sequences
         self._batch_size = settings.batch_size
-        self._dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+        precision = precision_on(model.item_vectors.device.type, settings.precision)
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
 
     def losses(self, random: np.random.Generator) -> Iterator[torch.Tensor]:
         """Every sequence once, in a fresh order."""

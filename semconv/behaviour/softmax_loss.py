@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-BLOCK = 256
+BLOCK = 128
 
 
 class _FullSoftmax(torch.autograd.Function):

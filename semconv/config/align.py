@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from semconv.config.leaves import Fraction, Positive, Section, operational, setting
+from semconv.precision import Chosen
 
 
 class TaskSettings(Section):
@@ -60,7 +61,7 @@ class AlignSettings(Section):
         1.0, "weight of the item head's loss beside that of a level of codes; 0: no item head (compact)", ge=0
     )
     warmup: Fraction = setting(0.05, "share of the steps with rising learning rate")
-    precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the forward and backward pass")
+    precision: Chosen = setting("auto", "arithmetic of the forward and backward pass; auto: bf16 on GPUs, else float32")
     code_rows: Literal["projected", "random"] = setting(
         "projected",
         "start of the code tokens' rows: projected from the codebooks into the LLM's space, where the tokens hold a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from semconv.config.leaves import Fraction, Positive, Section, operational, setting
+from semconv.precision import Chosen
 
 
 class EncoderSettings(Section):
@@ -26,7 +27,9 @@ class SasrecSettings(EncoderSettings):
     dropout: Fraction = setting(0.3, "dropout rate")
     batch_size: Positive = setting(256, "users per step")
     weight_decay: float = setting(0.0, "AdamW weight decay", ge=0)
-    precision: Literal["bf16", "float32"] = setting("bf16", "arithmetic of the matrix products in training")
+    precision: Chosen = setting(
+        "auto", "arithmetic of the matrix products in training; auto: bf16 on GPUs, else float32"
+    )
 
 
 class GraphSettings(EncoderSettings):

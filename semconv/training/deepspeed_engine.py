@@ -17,6 +17,7 @@ from torch import nn
 
 from semconv.errors import ArtifactError
 from semconv.llm.rows import gate_of
+from semconv.precision import Precision
 from semconv.training.engine import Step
 from semconv.training.optim import parameter_groups, set_learning_rate
 from semconv.training.plain import put_weights
@@ -32,7 +33,7 @@ def deepspeed_config(
     *,
     batch_size: int,
     zero_stage: int,
-    precision: str,
+    precision: Precision,
     clip: float,
     accumulate: int = 1,
     offload: str = "none",
@@ -76,7 +77,7 @@ class DeepSpeedEngine:
         *,
         batch_size: int,
         zero_stage: int,
-        precision: str,
+        precision: Precision,
         weight_decay: float = 0.0,
         clip: float = 1.0,
         accumulate: int = 1,
@@ -98,6 +99,7 @@ class DeepSpeedEngine:
         self._deepspeed = deepspeed
         self._build = build
         self._zero_stage = zero_stage
+        self.precision = precision
         self._clip = clip
         model = build().train()
         self._gate = gate_of(model)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from semconv.precision import Precision
+
 
 class Step(NamedTuple):
     """This rank's loss, and the norm of the gradient over all ranks before it was clipped: scalars, not waited for."""
@@ -27,6 +29,7 @@ class Engine(Protocol):
 
     rank: int
     world: int
+    precision: Precision
 
     def step(self, parts: Sequence[Any], learning_rate: float, *, rows_alone: bool = False) -> Step:
         """Forward and backward of every part, then clip and update once, on the sum of their losses.

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from semconv.alignment.batches import Batches
+from semconv.precision import Chosen, precision_on
 from semconv.progress import Report, silent
 from semconv.training.activations import recompute_activations
 from semconv.training.deepspeed_engine import DeepSpeedEngine
@@ -30,7 +31,7 @@ class EngineChoice:
     """
 
     kind: Literal["plain", "deepspeed"]
-    precision: Literal["bf16", "float32"]
+    precision: Chosen
     zero_stage: int = 0
     weight_decay: float = 0.0
     accumulate: int = 1
@@ -60,6 +61,7 @@ class Job:
 def make_engine(job: Job, world: int = 1) -> Engine:
     """The engine a job asks for. Several ranks, or DeepSpeed, need a process group or the variables that make one."""
     choice = job.engine
+    precision = precision_on("cuda" if torch.cuda.is_available() else "cpu", choice.precision)
 
     def build() -> nn.Module:
         model = job.build()
@@ -70,12 +72,12 @@ def make_engine(job: Job, world: int = 1) -> Engine:
         return model
 
     if choice.kind == "plain" and world == 1:
-        return PlainEngine(build(), weight_decay=choice.weight_decay, precision=choice.precision)
+        return PlainEngine(build(), weight_decay=choice.weight_decay, precision=precision)
     return DeepSpeedEngine(
         build,
         batch_size=max(1, job.batch_size // world),
         zero_stage=choice.zero_stage,
-        precision=choice.precision,
+        precision=precision,
         weight_decay=choice.weight_decay,
         accumulate=choice.accumulate,
         offload=choice.offload,

@@ -83,19 +83,19 @@ def train(
 
     ``resume`` is a folder that holds what every rank wrote at a checkpoint. ``examples`` is how many an epoch must
     have gone through when it ends. Raises `ResourceError` when loss or gradient stop being numbers, and `ArtifactError`
-    for a checkpoint of another number of ranks.
+    for a checkpoint of another number of ranks, or of another precision.
     """
     watch = watch or Unwatched()
     progress, best = Progress(), dict[str, torch.Tensor]()
     if resume is not None:
-        progress, best = read_state(resume, engine.world)
+        progress, best = read_state(resume, engine)
         engine.load(resume)
     watch.resumed(progress.step)
 
     def write(folder: Path) -> None:
         engine.save(folder)
         if engine.rank == 0:
-            write_state(folder, progress, best, engine.world)
+            write_state(folder, progress, best, engine)
 
     steps = plan.epochs * plan.steps
     under_way = UnderWay(engine, watch)

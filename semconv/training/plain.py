@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from semconv.llm.rows import gate_of
+from semconv.precision import Precision
 from semconv.training.engine import Step
 from semconv.training.optim import parameter_groups, set_learning_rate
 
@@ -24,12 +25,12 @@ class PlainEngine:
     world = 1
 
     def __init__(
-        self, model: nn.Module, *, weight_decay: float = 0.0, clip: float = 1.0, precision: str = "float32"
+        self, model: nn.Module, *, weight_decay: float = 0.0, clip: float = 1.0, precision: Precision = "float32"
     ) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device).train()
         self._clip = clip
-        self._bf16 = precision == "bf16"
+        self.precision = precision
         self._optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay), betas=(0.9, 0.98), fused=True)
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._gate = gate_of(model)
@@ -42,7 +43,7 @@ class PlainEngine:
         set_learning_rate(self._optimizer.param_groups, learning_rate, rows_alone=rows_alone)
         losses = []
         for part in parts:
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 loss: torch.Tensor = self._model(part.to(self._device))
             torch.autograd.backward(loss)
             losses.append(loss.detach())

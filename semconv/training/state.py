@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from semconv.errors import ArtifactError
+from semconv.training.engine import Engine
 
 STATE, BEST = "state.json", "best.safetensors"
 
@@ -39,22 +40,29 @@ class Progress:
     over: bool = False
 
 
-def write_state(folder: Path, progress: Progress, best: dict[str, torch.Tensor], world: int) -> None:
+def write_state(folder: Path, progress: Progress, best: dict[str, torch.Tensor], engine: Engine) -> None:
     """Write what a checkpoint holds besides the engine's part; ``best`` are the weights of the best validation."""
-    state = asdict(progress) | {"best": progress.best if math.isfinite(progress.best) else None, "world": world}
+    state = asdict(progress) | {"best": progress.best if math.isfinite(progress.best) else None}
+    state |= {"world": engine.world, "precision": engine.precision}
     (folder / STATE).write_text(json.dumps(state))
     if best:
         save_file({name: tensor.contiguous() for name, tensor in best.items()}, folder / BEST)
 
 
-def read_state(folder: Path, world: int) -> tuple[Progress, dict[str, torch.Tensor]]:
-    """What `write_state` wrote. Raises `ArtifactError` where it was written by another number of workers."""
+def read_state(folder: Path, engine: Engine) -> tuple[Progress, dict[str, torch.Tensor]]:
+    """What `write_state` wrote. Raises `ArtifactError` where it was written by other workers than the engine's."""
     state = json.loads((folder / STATE).read_text())
-    made_by = state.pop("world")
-    if made_by != world:
+    made_by, made_in = state.pop("world"), state.pop("precision", engine.precision)
+    if made_by != engine.world:
         raise ArtifactError(
-            f"The checkpoint in {folder} lies in {made_by} parts, one for each worker, and is opened by {world}",
+            f"The checkpoint in {folder} lies in {made_by} parts, one for each worker, and is opened by {engine.world}",
             f"Go on with {made_by} workers, or start afresh",
+        )
+    if made_in != engine.precision:
+        raise ArtifactError(
+            f"The checkpoint in {folder} was written by a training in {made_in}, and these workers compute in "
+            f"{engine.precision}: a precision of auto is bf16 on GPUs and float32 elsewhere",
+            "Go on with workers as those that wrote it, or start afresh",
         )
     state["sums"] = Sums(**state["sums"])
     if state["best"] is None:

@@ -14,6 +14,7 @@ from semconv.errors import ArtifactError, ResourceError
 from semconv.training.engine import Engine
 from semconv.training.job import Job, make_engine, run_job
 from semconv.training.loop import Trained, train
+from semconv.training.plain import PlainEngine
 from semconv.training.record import POINTS, Record, redone_steps
 from semconv.training.state import Progress, write_state
 from tests.unit.training.tiny_job import COUNT, Texts, portions, same, tiny_job
@@ -93,11 +94,20 @@ def test_targets_that_no_rank_had_are_an_error() -> None:
 
 
 def test_a_checkpoint_of_more_workers_is_refused_in_plain_words(tmp_path: Path) -> None:
-    write_state(tmp_path, Progress(step=3), {}, world=2)
     job = tiny_job()
+    made_by = make_engine(job)
+    made_by.world = 2
+    write_state(tmp_path, Progress(step=3), {}, made_by)
     with pytest.raises(ArtifactError, match="lies in 2 parts, one for each worker, and is opened by 1") as caught:
         run_job(job, make_engine(job), resume=tmp_path)
     assert caught.value.remedy == "Go on with 2 workers, or start afresh"
+
+
+def test_a_checkpoint_of_another_precision_is_refused_in_plain_words(tmp_path: Path) -> None:
+    job = tiny_job()
+    write_state(tmp_path, Progress(step=3), {}, PlainEngine(job.build(), precision="bf16"))
+    with pytest.raises(ArtifactError, match="by a training in bf16, and these workers compute in float32"):
+        run_job(job, make_engine(job), resume=tmp_path)
 
 
 def test_a_loss_or_gradient_that_is_no_number_ends_training_before_anything_is_kept(tmp_path: Path) -> None:
