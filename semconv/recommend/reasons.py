@@ -1,9 +1,9 @@
 """Reasons: what moved each recommended item, read from the scores themselves.
 
 Evidence is taken away, the score is computed again, and the difference is its contribution: occlusion (Zeiler & Fergus
-2014), leave one covariate out (Lei et al. 2018). A blend's scores are log-probabilities but for a constant of the
-history, so what is compared are log-probabilities over one fixed set of candidates, the information difference of
-Robnik-Sikonja & Kononenko (2008), in nats: +0.69 says that the item is twice as likely with the evidence as without.
+2014), leave one covariate out (Lei et al. 2018). Scores are log-probabilities but for a constant of the history, so
+what is compared are log-probabilities over one fixed set of candidates, the information difference of Robnik-Sikonja &
+Kononenko (2008), in nats: +0.69 says that the item is twice as likely with the evidence as without.
 Contributions need not add up to anything: two sources that say the same can replace each other.
 
 H histories read (the whole one, then it without each left-out item), S sources, X = H + S ways to score, M candidates,
@@ -24,6 +24,7 @@ from semconv.errors import SettingError
 from semconv.recommend.converged import ConvergedRanker
 from semconv.recommend.evidence import source_name, source_of
 from semconv.recommend.generative import GenerativeRanker
+from semconv.recommend.generative_source import scores_of
 from semconv.recommend.ranker import NO_ITEM, Ranker
 from semconv.recommend.rules import Ruled
 from semconv.recommend.steered import SteeredRanker
@@ -118,11 +119,11 @@ def reasons(
     left_out = list(dict.fromkeys(history[::-1].tolist()))[:last]
     histories = [history, *(history[history != item] for item in left_out)]
     decides, blocked = _decides(ranker, wish)
+    barred = blocked if exclude is None else np.concatenate([blocked, exclude]).astype(np.int32)
     if isinstance(decides, ConvergedRanker):
-        barred = blocked if exclude is None else np.concatenate([blocked, exclude]).astype(np.int32)
         scored = _blended(decides, histories, asked, k, barred)
     else:
-        scored = _spoken(decides, histories, asked)
+        scored = _spoken(decides, histories, asked, k, barred)
     contributions_XI = scored.log_XI[:1] - scored.log_XI[1:]
     of_history_RI, of_sources_SI = contributions_XI[: len(left_out)], contributions_XI[len(left_out) :]
     return [
@@ -202,10 +203,11 @@ def _blended(ranker: ConvergedRanker, histories: Sequence[Int32], asked: Int32, 
     return _Scored(scores_XM[0, places_I], scores_XM.log_softmax(dim=1)[:, places_I], names, wished)
 
 
-def _spoken(ranker: GenerativeRanker, histories: Sequence[Int32], asked: Int32) -> _Scored:
-    """Everything by the model's own log-probabilities; a filter lets the search reach the items asked about."""
-    ranking = ranker.rank(histories, len(asked), allow=[asked] * len(histories))
-    order_HI = torch.from_numpy(ranking.items).argsort(dim=1)
-    ranks_I = torch.from_numpy(asked).argsort().argsort()
-    log_HI = torch.from_numpy(ranking.scores).gather(1, order_HI)[:, ranks_I]
-    return _Scored(log_HI[0], log_HI, (), [None] * len(asked))
+def _spoken(ranker: GenerativeRanker, histories: Sequence[Int32], asked: Int32, k: int, exclude: Int32) -> _Scored:
+    """Everything by the aligned model, over what its search finds for the whole history."""
+    found = ranker.rank(histories[:1], max(k, ranker.beams), exclude=[exclude]).items[0]
+    items = np.union1d(found[found != NO_ITEM], asked)
+    items_M = torch.from_numpy(items.astype(np.int64))
+    scores_HM = scores_of(ranker, histories, items_M.expand(len(histories), -1))
+    places_I = torch.searchsorted(items_M, torch.from_numpy(asked.astype(np.int64)))
+    return _Scored(scores_HM[0, places_I], scores_HM.log_softmax(dim=1)[:, places_I], (), [None] * len(asked))

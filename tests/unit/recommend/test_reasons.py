@@ -53,10 +53,10 @@ def converged(small_run: Run, opened: Opened) -> ConvergedRanker:
 
 
 def log_probabilities(ranker: Ranker, history: Int32) -> torch.Tensor:
-    """Of all items, by a ranking of them; the aligned model's scores are log-probabilities as they are."""
+    """Of all items, by a ranking of them; its scores are log-probabilities but for a constant of the history."""
     ranking = ranker.rank([history], N_ITEMS)
     scores_N = torch.from_numpy(ranking.scores[0][np.argsort(ranking.items[0])])
-    return scores_N.log_softmax(0) if isinstance(ranker, ConvergedRanker) else scores_N
+    return scores_N.log_softmax(0)
 
 
 def by_history(reason: Reason) -> dict[int, float]:
