@@ -29,22 +29,28 @@ def _gpus() -> int:
 
 @dataclass(frozen=True)
 class Pool:
-    """``workers`` actors, each with a CPU, and a GPU of its own where they are on ``gpus``."""
+    """``workers`` actors, each with a CPU. On a cluster with ``gpus`` each has one of its own.
+
+    There are then as many actors as GPUs, and more of them, up to ``workers``, once more nodes have come.
+    """
 
     workers: int
-    gpus: bool = False
+    gpus: int = 0
 
     @classmethod
     def of(cls, setting: str, workers: int) -> Self:
-        """What ``setting`` asks for: on GPUs where the cluster has one for each of them, else on CPUs.
+        """What ``setting`` asks for: on GPUs where the cluster has any, else on CPUs.
 
-        Raises `ResourceError` for more workers than it has CPUs, one of which must stay free.
+        Raises `ResourceError` for more workers to begin with than it has CPUs, one of which must stay free.
         """
-        require_cpus(setting, workers)
-        return cls(workers, _gpus() >= workers)
+        gpus = min(_gpus(), workers)
+        require_cpus(setting, gpus or workers)
+        return cls(workers, gpus)
 
     @property
     def arguments(self) -> dict[str, Any]:
         """For `ray.data.Dataset.map_batches`."""
-        own = {"num_gpus": 1} if self.gpus else {}
-        return {"compute": ActorPoolStrategy(size=self.workers), "num_cpus": 1, **own}
+        if self.gpus:
+            growing = ActorPoolStrategy(min_size=self.gpus, max_size=self.workers)
+            return {"compute": growing, "num_cpus": 1, "num_gpus": 1}
+        return {"compute": ActorPoolStrategy(size=self.workers), "num_cpus": 1}

@@ -71,10 +71,14 @@ def disk(settings: Settings) -> str:
 def stores(settings: Settings) -> str:
     """The stores of snapshots and releases and the service's state can be written, what is served from can be read."""
     written = {place for place in (settings.precache.store, settings.release.store, settings.serve.state) if place}
-    read = {place.partition("#")[0] for place in (settings.serve.snapshot, settings.precache.since) if place}
+    read = {
+        place.partition("#")[0]
+        for place in (settings.serve.snapshot, settings.serve.release, settings.precache.since)
+        if place
+    }
     for place in sorted(read - written):
         if "://" not in place and not Path(place).exists():
-            raise ResourceError(f"There is no {place}", "Correct serve.snapshot or precache.since")
+            raise ResourceError(f"There is no {place}", "Correct serve.snapshot, serve.release or precache.since")
     for place in sorted(written):
         _write_and_remove(place)
     told = f"{', '.join(map(_shown, sorted(written)))} can be written"

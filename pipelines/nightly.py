@@ -21,16 +21,16 @@ import torch
 from pipelines import align, evaluate, precache
 from pipelines import run as whole
 from pipelines.console import StageLine
+from pipelines.night_events import tonights
 from pipelines.release import promote
 from pipelines.release_gate import run_of
-from pipelines.release_service import export_events
 from pipelines.stage import local_files, run_stages
 from semconv.artifacts import Corpus, ItemTokens, ItemVectors, Recommender, Run, TopKSnapshot, digest
 from semconv.artifacts.corpus import ITEMS
 from semconv.artifacts.release import Release, Releases, open_releases, version_of
 from semconv.cli import main
 from semconv.config import Settings
-from semconv.corpus.later import Later, not_absorbed, read_later
+from semconv.corpus.later import Later, not_absorbed
 from semconv.corpus.newer import NewItems, read_new_items
 from semconv.errors import SettingError
 from semconv.tokens.grow import Growth, mark_of
@@ -44,29 +44,25 @@ def run(settings: Settings) -> None:
             "A night continues runs in a folder, and run.root is a URI",
             "Give --run.root a folder that every node can reach; releases may lie at a URI (--release.store)",
         )
-    with StageLine("nightly") as line:
-        night(settings, line)
+    with StageLine("nightly") as line, tonights(settings, line.say) as later:
+        night(settings, later, line)
 
 
-def night(settings: Settings, line: StageLine) -> Release:
-    """The release that is current afterwards."""
+def night(settings: Settings, later: Later | None, line: StageLine) -> Release:
+    """The release that is current afterwards; ``later``: the events of `precache.events`."""
     releases = open_releases(settings.release.store, settings.run.root)
     if releases.current() is None:
         line.say("there is no release yet: all stages run")
         whole.run(settings)
         return promote(settings, say=line.say)
-    events = settings.precache.events
-    if events is not None and settings.release.service:
-        line.say(export_events(settings, events))
     current = releases.chosen(None)
-    parent = run_of(current)
+    parent = run_of(current, settings.run.mirror)
     current.require(parent)
-    later = None if events is None else read_later(Path(events))
     with TemporaryDirectory() as folder:
         new = _new_items(settings, parent, Path(folder) / "quarantine")
         outside = 0 if later is None else not_absorbed(Corpus.open(parent.artifact("corpus")), later).events.num_rows
         line.say(f"since {current.name} {new.table.num_rows:,} items are new; {outside:,} events are not in the corpus")
-        if not new.table.num_rows and _knows(releases, current, events):
+        if not new.table.num_rows and _knows(releases, current, settings.precache.events):
             line.say("nothing is new")
             return current
         target = parent
@@ -75,7 +71,8 @@ def night(settings: Settings, line: StageLine) -> Release:
     candidate = _settings_of(settings, target)
     chosen = candidate.precache.model_copy(update={"since": current.snapshot, "store": None})
     candidate = candidate.model_copy(update={"precache": chosen})
-    run_stages(candidate, (evaluate.STAGE, precache.STAGE))
+    # What was released is not evaluated anew: its report is part of the release.
+    run_stages(candidate, (precache.STAGE,) if target is parent else (evaluate.STAGE, precache.STAGE))
     precache.settle(candidate)
     counts = TopKSnapshot.open(target.artifact("topk")).manifest.counts
     line.say(f"{counts['computed']:,} users were ranked anew, {counts['carried']:,} carried over")

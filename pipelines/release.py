@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from pipelines.release_gate import Weighed, run_of, weigh
@@ -23,7 +24,7 @@ from semconv.artifacts.release import PROMOTED, ROLLED_BACK, Release, Releases, 
 from semconv.cli import load_settings
 from semconv.command import CommandParser, status_of
 from semconv.config import Settings
-from semconv.errors import ArtifactError, SemconvError
+from semconv.errors import ArtifactError
 from semconv.evaluation.gate import text
 from semconv.evaluation.gate_sides import figures_of
 
@@ -40,19 +41,21 @@ def promote(settings: Settings, because: str | None = None, say: Say = print, ru
     reason ``because``; `ResourceError` where the service does not take it: then the current release stays.
     """
     releases = open_releases(settings.release.store, settings.run.root)
-    weighed = weigh(run or Run.of(settings.run), releases, settings.release)
-    if weighed.current is not None and weighed.is_current:
-        say(f"nothing is new since release {weighed.current.name}")
-        _serve(settings, releases, weighed.current, say)
-        return weighed.current
-    for line in text(weighed.verdicts):
-        say(line)
-    _require_passed(weighed, because)
-    release = _made(releases, weighed, because)
-    _enter(settings, releases, release, PROMOTED, because, say)
-    for version in releases.prune(settings.release.keep):
-        say(f"removed snapshot {version}")
-    return release
+    with releases.alone():
+        weighed = weigh(run or Run.of(settings.run), releases, settings.release, settings.run.mirror)
+        if weighed.current is not None and weighed.is_current:
+            say(f"nothing is new since release {weighed.current.name}")
+            _serve(settings, releases, weighed.current, say)
+            return weighed.current
+        for line in text(weighed.verdicts):
+            say(line)
+        _require_passed(weighed, releases, because)
+        with _snapshots_as_current(releases):
+            release = _made(releases, weighed, because)
+            _enter(settings, releases, release, release.against, PROMOTED, because, say)
+        for version in releases.prune(settings.release.keep):
+            say(f"removed snapshot {version}")
+        return release
 
 
 def rollback(settings: Settings, to: str | None = None, because: str | None = None, say: Say = print) -> Release:
@@ -62,6 +65,11 @@ def rollback(settings: Settings, to: str | None = None, because: str | None = No
     `promote`.
     """
     releases = open_releases(settings.release.store, settings.run.root)
+    with releases.alone():
+        return _gone_back(settings, releases, to, because, say)
+
+
+def _gone_back(settings: Settings, releases: Releases, to: str | None, because: str | None, say: Say) -> Release:
     current = releases.chosen(None)
     name = to or current.against
     if name is None:
@@ -70,22 +78,50 @@ def rollback(settings: Settings, to: str | None = None, because: str | None = No
             "Promote another, or name one --to",
         )
     release = releases.read(name)
-    release.require(run_of(release))
-    _enter(settings, releases, release, ROLLED_BACK, because, say)
+    if name not in releases.entered():
+        raise ArtifactError(f"Release {name} never went live", "Choose one that `list` shows to have been promoted")
+    release.require(run_of(release, settings.run.mirror))
+    with _snapshots_as_current(releases):
+        releases.point_snapshots(release)
+        _enter(settings, releases, release, current.name, ROLLED_BACK, because, say)
     return release
 
 
-def _enter(settings: Settings, releases: Releases, release: Release, what: str, because: str | None, say: Say) -> None:
-    """Change what is served, and only then which release is current; where the service refuses, all stays."""
-    before = releases.current()
-    releases.point_snapshots(release)
+@contextmanager
+def _snapshots_as_current(releases: Releases) -> Iterator[None]:
+    """Whatever goes wrong in the block, the store's current snapshot is that of the current release afterwards."""
     try:
-        _serve(settings, releases, release, say)
-    except SemconvError:
-        if before is not None:
-            releases.point_snapshots(releases.read(before))
+        yield
+    except BaseException:
+        current = releases.current()
+        if current is not None:
+            releases.point_snapshots(releases.read(current))
         raise
-    releases.point(release.name, what, because)
+
+
+def _enter(
+    settings: Settings,
+    releases: Releases,
+    release: Release,
+    before: str | None,
+    what: str,
+    because: str | None,
+    say: Say,
+) -> None:
+    """Change what is served, and only then which release is current; the service goes back where that goes wrong.
+
+    ``before``: the current release, which this one was weighed against.
+    """
+    _serve(settings, releases, release, say)
+    try:
+        if releases.current() != before:
+            raise ArtifactError(f"Release {releases.current()} went live meanwhile", "Do it again, beside that one")
+        releases.point(release.name, what, because)
+    except BaseException:
+        now = releases.current()
+        if now is not None and now != release.name:
+            _serve(settings, releases, releases.read(now), say)
+        raise
     say(f"{what}: {release.name}")
 
 
@@ -94,8 +130,16 @@ def _serve(settings: Settings, releases: Releases, release: Release, say: Say) -
         say(swap(settings, f"{releases.where}#{release.name}"))
 
 
-def _require_passed(weighed: Weighed, because: str | None) -> None:
-    if weighed.refused and not because:
+def _require_passed(weighed: Weighed, releases: Releases, because: str | None) -> None:
+    if because:
+        return
+    for name in releases.gone_back_from():
+        if dict(releases.read(name).artifacts) == weighed.artifacts:
+            raise ArtifactError(
+                f"{weighed.side.run.shown} is what release {name} was, which was rolled back",
+                'Mend it, or promote it with --because "REASON", which the manifest keeps',
+            )
+    if weighed.refused:
         names = ", ".join(verdict.what for verdict in weighed.refused)
         raise ArtifactError(
             f"The gate refuses {weighed.side.run.shown} for {names}",
@@ -104,7 +148,7 @@ def _require_passed(weighed: Weighed, because: str | None) -> None:
 
 
 def _made(releases: Releases, weighed: Weighed, because: str | None) -> Release:
-    """The release's manifest, written, and its snapshot in the store."""
+    """The release's manifest, written, and its snapshot in the store; that of an attempt that failed serves again."""
     snapshot = weighed.side.snapshot
     release = Release(
         name=releases.new_name(snapshot.fingerprint),
@@ -116,28 +160,38 @@ def _made(releases: Releases, weighed: Weighed, because: str | None) -> Release:
         against=None if weighed.current is None else weighed.current.name,
         because=because,
     )
+    for name in set(releases.names()) - releases.entered():
+        tried = releases.read(name)
+        if _same_attempt(tried, release):
+            return tried
     releases.add(release)
     return release
+
+
+def _same_attempt(one: Release, other: Release) -> bool:
+    told = ("run", "snapshot", "artifacts", "against", "because")
+    return all(getattr(one, name) == getattr(other, name) for name in told)
 
 
 def gate(settings: Settings, options: argparse.Namespace) -> None:
     """Compare the run with the current release; exit 2 where that refuses it. Nothing is changed."""
     releases = open_releases(settings.release.store, settings.run.root)
-    weighed = weigh(Run.of(settings.run), releases, settings.release)
+    weighed = weigh(Run.of(settings.run), releases, settings.release, settings.run.mirror)
     for line in text(weighed.verdicts):
         print(line)
-    _require_passed(weighed, options.because)
+    _require_passed(weighed, releases, options.because)
 
 
 def show(settings: Settings, _options: argparse.Namespace) -> None:
     """Every release, oldest first, which is current, and every promotion and roll-back."""
     releases = open_releases(settings.release.store, settings.run.root)
-    current = releases.current()
+    current, entered = releases.current(), releases.entered()
     for name in releases.names():
         release = releases.read(name)
         quality = "  ".join(f"{m} {release.figures['quality'][m]['value']:.4f}" for m in _headline(release))
         refused = f"  in spite of {', '.join(release.refused)}: {release.because}" if release.refused else ""
-        print(f"{'*' if name == current else ' '} {name}  {release.run}  {quality}{refused}")
+        idle = "" if name in entered else "  never went live"
+        print(f"{'*' if name == current else ' '} {name}  {release.run}  {quality}{refused}{idle}")
     for change in releases.log():
         because = f"  because {change.because}" if change.because else ""
         print(f"  {change.at}  {change.what}  {change.to}  (before: {change.before or 'nothing'}){because}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -86,8 +87,8 @@ class Weighed:
         return self.current is not None and dict(self.current.artifacts) == self.artifacts
 
 
-def weigh(run: Run, releases: Releases, limits: ReleaseSettings) -> Weighed:
-    """Compare a run with the current release.
+def weigh(run: Run, releases: Releases, limits: ReleaseSettings, mirror: str | None) -> Weighed:
+    """Compare a run with the current release, whose run is opened through ``mirror`` where it lies at a URI.
 
     Where that release's run has changed since, or its snapshot is gone, its manifest tells of it. Raises
     `ArtifactError` where the candidate lacks a part, or its parts do not belong together.
@@ -96,7 +97,7 @@ def weigh(run: Run, releases: Releases, limits: ReleaseSettings) -> Weighed:
     artifacts = {**fingerprints(run), TopKSnapshot.kind: sides[CANDIDATE].snapshot.fingerprint}
     name = releases.current()
     current = None if name is None else releases.read(name)
-    before = None if current is None else _still_there(current, run)
+    before = None if current is None else _still_there(current, run_of(current, mirror), run.private(CACHE))
     if before is not None:
         sides[CURRENT] = before
     same = current is not None and all(current.artifacts[kind] == artifacts[kind] for kind in RANKS)
@@ -108,17 +109,16 @@ def weigh(run: Run, releases: Releases, limits: ReleaseSettings) -> Weighed:
     return Weighed(sides[CANDIDATE], artifacts, found[CANDIDATE], current, judge(found[CANDIDATE], against, limits))
 
 
-def run_of(release: Release) -> Run:
-    """The run that a release names by its folder or URI."""
-    return Run.at(release.run)
+def run_of(release: Release, mirror: str | None) -> Run:
+    """The run that a release names by its folder or URI; ``mirror`` as in `Run.at`."""
+    return Run.at(release.run, mirror)
 
 
-def _still_there(current: Release, run: Run) -> Side | None:
-    """The current release, opened; None where something of it is gone."""
-    before = run_of(current)
+def _still_there(current: Release, before: Run, cache: Path) -> Side | None:
+    """The current release and its run, opened; None where something of it is gone."""
     try:
         current.require(before)
-        return Side.open(before, TopKSnapshot.open(located(current.snapshot, run.private(CACHE))))
+        return Side.open(before, TopKSnapshot.open(located(current.snapshot, cache)))
     except ArtifactError:
         return None
 

@@ -34,17 +34,22 @@ Outcome = dict[str, Any]
 def swap(variants: Variants) -> list[Outcome]:
     """Have the service of this cluster serve ``variants``; the outcome at each of its ingress replicas.
 
-    Raises `ArtifactError` where a replica refuses, after asking for what was there before again, so that a replica that
-    starts later agrees with the others. Raises `ResourceError` where no service runs or it comes to no end.
+    Raises `ArtifactError` where a replica refuses, and `ResourceError` where no service runs or it comes to no end.
+    Then, or when it is interrupted, what was there before is asked for again, so that replicas agree, later ones too.
     """
     from serve.declared import change
 
     before = change(variants)
-    found = _outcomes(variants.as_json())
-    refused = [outcome["refused"]["reason"] for outcome in found if outcome["served"] != variants.as_json()]
-    if refused:
+    try:
+        found = _outcomes(variants.as_json())
+        refused = [outcome["refused"]["reason"] for outcome in found if outcome["served"] != variants.as_json()]
+        if refused:
+            raise ArtifactError(
+                f"The service refused, and goes on with what it served: {refused[0]}", "Mend that first"
+            )
+    except BaseException:
         change(before)
-        raise ArtifactError(f"The service refused, and goes on with what it served: {refused[0]}", "Mend that first")
+        raise
     return found
 
 

@@ -10,9 +10,11 @@ Names begin with their time, so that they sort by age. Any folder or URI that `S
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +22,12 @@ from typing import Any, Self
 
 from semconv.artifacts.manifest import Manifest
 from semconv.artifacts.run import Run
+from semconv.artifacts.snapshot_cache import alone
 from semconv.artifacts.snapshot_store import CURRENT, TIME, SnapshotStore, time_after
 from semconv.artifacts.store_files import StoreFiles, within
 from semconv.artifacts.topk import TopKSnapshot
-from semconv.errors import ArtifactError
+from semconv.config.run import RELEASES
+from semconv.errors import ArtifactError, ResourceError
 
 KINDS = ("corpus", "vectors", "behaviour", "tokens", "model", "blend", "report")
 """What a release ties together beside its snapshot."""
@@ -135,6 +139,22 @@ class Releases:
             raise ArtifactError(f"There is a release {release.name} already", "Promote again, under another name")
         self._files.write(_manifest(release.name), _json(asdict(release)))
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Change releases in this block alone; `ResourceError` where another process does. A URI has no lock."""
+        if "://" in self.where:
+            yield
+            return
+        place = Path(self.where)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with alone(place, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield
+        except BlockingIOError:
+            raise ResourceError(
+                f"Another promotion or roll-back of {self._files.shown} is going on", "Wait for its end, or end it"
+            ) from None
+
     def point(self, name: str, what: str, because: str | None) -> None:
         """Make a release the current one, and say so in the log first."""
         release, before, now = self.read(name), self.current(), datetime.now(UTC)
@@ -146,6 +166,19 @@ class Releases:
         """Every promotion and roll-back, oldest first."""
         contents = (self._files.read(f"log/{name}") for name in sorted(self._files.ages("log", 0.0)))
         return [Change(**json.loads(content)) for content in contents if content is not None]
+
+    def entered(self) -> set[str]:
+        """The releases that were current at some time; others were refused by the service, or cut short."""
+        return {change.to for change in self.log()}
+
+    def gone_back_from(self) -> set[str]:
+        """The releases that were rolled back, and not promoted for a reason since."""
+        found: set[str] = set()
+        for change in self.log():
+            found.discard(change.to)
+            if change.what == ROLLED_BACK and change.before is not None:
+                found.add(change.before)
+        return found
 
     def publish(self, snapshot: TopKSnapshot) -> str:
         """Copy a snapshot into the store, or find it there, and make it the store's current one; ``STORE#VERSION``.
@@ -174,7 +207,7 @@ class Releases:
 
 def open_releases(store: str | None, root: str) -> Releases:
     """The releases at ``store``, or where none is named beside the runs of ``root``."""
-    return Releases(store or within(root, "releases"))
+    return Releases(store or within(root, RELEASES))
 
 
 def located_release(where: str) -> Release:

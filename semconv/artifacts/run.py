@@ -25,13 +25,13 @@ class Run:
         self.path = (mirror_of(root, mirror) if "://" in root else Path(root)) / name
 
     @classmethod
-    def at(cls, where: str) -> Run:
-        """The run whose folder or URI this is."""
+    def at(cls, where: str, mirror: str | None = None) -> Run:
+        """The run whose folder or URI this is; ``mirror``: where this node keeps its copies of one at a URI."""
         parts = urlsplit(where if "://" in where else "")
         if not parts.scheme:
             return cls(str(Path(where).parent), Path(where).name)
         root, _, name = parts.path.rstrip("/").rpartition("/")
-        return cls(parts._replace(path=root).geturl(), name)
+        return cls(parts._replace(path=root).geturl(), name, mirror)
 
     @classmethod
     def of(cls, settings: RunSettings, name: str | None = None) -> Run:

@@ -21,11 +21,11 @@ class EncoderSettings(Section):
 class SasrecSettings(EncoderSettings):
     """SASRec with full softmax loss (Kang & McAuley 2018; loss as in Klenitskiy & Vasilev 2023)."""
 
-    layers: Positive = setting(2, "transformer layers")
+    layers: Positive = setting(1, "transformer layers")
     heads: Positive = setting(2, "attention heads")
     max_history: Positive = setting(50, "most recent items seen")
     dropout: Fraction = setting(0.3, "dropout rate")
-    batch_size: Positive = setting(256, "users per step")
+    batch_size: Positive = setting(128, "users per step")
     weight_decay: float = setting(0.0, "AdamW weight decay", ge=0)
     precision: Chosen = setting(
         "auto", "arithmetic of the matrix products in training; auto: bf16 on GPUs, else float32"

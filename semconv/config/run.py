@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from semconv.config.leaves import Positive, Section, operational, setting
+
+RELEASES = "releases"
+"""The folder beside the runs of a root that `release.store` is where it is not set."""
 
 
 class RunSettings(Section):
@@ -25,6 +30,12 @@ class RunSettings(Section):
     until: Literal["ingest", "embed", "base", "tokenize", "examples", "align", "converge", "evaluate", "precache"] = (
         operational("precache", "last stage to run")
     )
+
+    @model_validator(mode="after")
+    def _is_not_the_folder_of_releases(self) -> RunSettings:
+        if self.name == RELEASES:
+            raise ValueError(f"run.name is '{RELEASES}', which is where the releases of run.root lie")
+        return self
 
 
 class RaySettings(Section):

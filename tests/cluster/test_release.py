@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +131,9 @@ def test_a_night_with_events_alone_ranks_whose_history_has_changed_in_the_same_r
     assert shop.current == made
     release.rollback(settings)
     assert shop.current == first
+    with pytest.raises(ArtifactError, match=f"is what release {made.name} was, which was rolled back"):
+        nightly.run(settings)
+    assert shop.current == first
 
 
 def test_new_items_get_codes_behind_which_nothing_moves_and_can_be_recommended(
@@ -195,6 +198,48 @@ def test_a_harmed_model_is_refused_promoted_for_a_reason_and_rolled_back(
     assert f"* {second.name}" in told
     assert "in spite of ndcg@10, recall@10: to see what happens" in told
     assert f"rolled back  {second.name}  (before: {made.name})  because seen" in told
+
+
+@pytest.mark.parametrize("step", ["publish", "add", "point"])
+def test_a_promotion_that_is_cut_short_leaves_all_as_it_was_and_the_same_command_ends_it(
+    shop: Shop, second: Release, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut short before each step, and once it is done. The harmed run of the test before is promoted for a reason."""
+    run = shop.settings.run.model_copy(update={"name": "harmed"})
+    settings = shop.settings.model_copy(update={"run": run})
+    because = f"cut short at {step}"
+    whole, names = getattr(Releases, step), set(shop.releases.names())
+    for after in (False, True):
+
+        def cut(self: Releases, *arguments: object, after: bool = after) -> None:
+            monkeypatch.undo()
+            if after:
+                whole(self, *arguments)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Releases, step, cut)
+        with pytest.raises(KeyboardInterrupt):
+            release.promote(settings, because)
+        pointed = shop.releases.snapshots.current()
+        assert pointed == shop.current.snapshot.rpartition("#")[2], "what is current is what is pointed to"
+        if (step, after) != ("point", True):
+            assert shop.current == second
+    made = release.promote(settings, because)
+    assert shop.current == made
+    assert set(shop.releases.names()) - names == {made.name}, "one release, whatever was tried"
+    assert release.rollback(settings) == second
+
+
+def test_what_never_went_live_is_listed_as_such_and_not_gone_back_to(
+    shop: Shop, second: Release, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = replace(second, name=shop.releases.new_name("00000000"))
+    shop.releases.add(refused)
+    with pytest.raises(ArtifactError, match=f"Release {refused.name} never went live"):
+        release.rollback(shop.settings, refused.name)
+    release.run(["list", "--release.store", shop.releases.where])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if refused.name in line]
+    assert line.endswith("never went live")
 
 
 def test_with_epochs_the_corpus_takes_the_events_in_and_the_model_is_trained_on(

@@ -87,6 +87,11 @@ def test_a_run_name_cannot_leave_its_root(name: str) -> None:
         load_settings(["--run.name", name])
 
 
+def test_a_run_does_not_lie_where_releases_do() -> None:
+    with pytest.raises(SettingError, match=r"run\.name is 'releases', which is where the releases of run\.root lie"):
+        load_settings(["--run.name", "releases"])
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_configuration_loads(config: Path) -> None:
     assert load_settings(["--config", str(config)]).run.name == config.stem

@@ -9,7 +9,7 @@ import pytest
 
 from semconv.artifacts import Run, TopKSnapshot, finish, staging
 from semconv.artifacts.release import KINDS, PROMOTED, ROLLED_BACK, Release, Releases, fingerprints, located_release
-from semconv.errors import ArtifactError
+from semconv.errors import ArtifactError, ResourceError
 from tests.unit.artifacts.shop_snapshot import USERS, write_snapshot
 
 
@@ -125,3 +125,28 @@ def test_a_damaged_manifest_is_refused_by_name(releases: Releases, run: Run, sna
         file.write_text(content)
         with pytest.raises(ArtifactError, match=rf"{release.name}\.json cannot be read"):
             releases.read(release.name)
+
+
+def test_what_was_gone_back_from_is_known_until_it_is_promoted_again(
+    releases: Releases, run: Run, snapshot: TopKSnapshot
+) -> None:
+    first, second, third = (release_of(releases, run, snapshot) for _ in range(3))
+    assert releases.entered() == set()
+    releases.point(first.name, PROMOTED, None)
+    releases.point(second.name, PROMOTED, None)
+    releases.point(first.name, ROLLED_BACK, None)
+    assert releases.entered() == {first.name, second.name}, third
+    assert releases.gone_back_from() == {second.name}
+    releases.point(second.name, PROMOTED, "it was the weather")
+    assert releases.gone_back_from() == set()
+
+
+def test_two_cannot_change_releases_at_once(releases: Releases) -> None:
+    with (
+        releases.alone(),
+        pytest.raises(ResourceError, match=r"Another promotion or roll-back of .* is going on"),
+        Releases(releases.where).alone(),
+    ):
+        raise AssertionError("there were two")
+    with releases.alone():
+        pass  # the first has let go

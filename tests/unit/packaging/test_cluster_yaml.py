@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import yaml
 from jsonschema import ValidationError
 from ray.autoscaler._private.aws.config import _create_default_inbound_rules
@@ -64,7 +66,29 @@ def test_the_dashboard_listens_on_loopback_and_everything_asks_for_the_token(fil
     for node in ("head", "worker"):
         assert "RAY_AUTH_MODE=token " in start(file, node)
     assert written(file)["file_mounts"] == {"~/.ray/auth_token": "~/.ray/auth_token"}
-    assert 'test "$(stat -c %a ~/.ray/auth_token)" = 600' in written(file)["setup_commands"]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(("mode", "code"), [(0o600, 0), (0o644, 1)])
+def test_a_token_that_others_may_read_stops_the_node_with_what_to_do(
+    file: str, mode: int, code: int, tmp_path: Path
+) -> None:
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("secret")
+    token.chmod(mode)
+    command = ["bash", "-c", written(file)["setup_commands"][0]]
+    done = subprocess.run(command, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == code
+    assert ("chmod 600 ~/.ray/auth_token, then ray up again" in done.stdout) == bool(code)
+
+
+def test_workers_on_aws_have_a_profile_by_which_they_reach_s3() -> None:
+    types = written("cluster.yaml")["available_node_types"]
+    profiles = {name: node["node_config"].get("IamInstanceProfile") for name, node in types.items()}
+    assert profiles.pop("head") is None, "Ray makes the head's own, with rights to start nodes"
+    assert profiles
+    assert all(profile == {"Name": "semconv-node"} for profile in profiles.values())
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -95,7 +119,9 @@ def test_nodes_run_the_images_that_deploy_builds_and_the_ray_that_is_pinned(file
     for tag in tags:
         recipe = REPOSITORY / "deploy" / f"Dockerfile.{tag.rsplit(':', 1)[1]}"
         assert f"-t {tag} " in recipe.read_text(encoding="utf-8")
-    assert any(f'ray.__version__ == "{ray.__version__}"' in line for line in written(file)["setup_commands"])
+    python = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    assert written(file)["setup_commands"][1].startswith("python -c 'import ray;")
+    subprocess.run(["bash", "-c", written(file)["setup_commands"][1]], env=python, check=True)
 
 
 @pytest.mark.parametrize("file", FILES)

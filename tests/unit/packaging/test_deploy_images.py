@@ -19,9 +19,12 @@ COMMANDS = (
     "pipelines.precache",
     "pipelines.doctor",
     "pipelines.prepare",
+    "pipelines.nightly",
+    "pipelines.release",
     "serve.app",
     "serve.ingress",
     "serve.events",
+    "serve.swap",
 )
 """What the clusters' files start from these images."""
 

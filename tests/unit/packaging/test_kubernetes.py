@@ -18,7 +18,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from semconv.cli import load_settings
 from serve.args import Args, Variants
-from serve.ingress import flags
+from serve.ingress import FRONT, flags
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "kubernetes"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -185,7 +185,7 @@ def test_the_service_sets_the_flags_that_serve_ingress_sets() -> None:
     environments = list(inside(cluster, "env"))
     assert len(environments) == 2
     for environment in environments:
-        assert {one["name"]: one["value"] for one in environment} == flags(haproxy=True)
+        assert {one["name"]: one["value"] for one in environment} == flags(haproxy=True) | FRONT
 
 
 def test_haproxys_side_ports_are_open_to_nobody() -> None:

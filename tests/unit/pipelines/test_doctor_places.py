@@ -75,8 +75,9 @@ def test_a_store_is_tried_and_nothing_secret_is_said(tmp_path: Path) -> None:
     for name in ("release.store", "serve.state"):
         with pytest.raises(ResourceError, match="/proc/semconv cannot be written"):
             doctor_storage.stores(settings(f"--{name}", "/proc/semconv"))
-    with pytest.raises(ResourceError, match="There is no"):
-        doctor_storage.stores(settings("--serve.snapshot", f"{tmp_path}/absent#1"))
+    for name in ("snapshot", "release"):
+        with pytest.raises(ResourceError, match="There is no"):
+            doctor_storage.stores(settings(f"--serve.{name}", f"{tmp_path}/absent#1"))
 
 
 def test_too_little_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
