@@ -11,6 +11,8 @@ import numpy as np
 
 from semconv.artifacts import Artifact, Corpus, Split, digest
 from semconv.artifacts.manifest import library_versions
+from semconv.behaviour.encoders import ENCODERS
+from semconv.behaviour.store import Behaviour, read_description
 from semconv.evaluation.rankings import repeats
 
 CURVES = "curves.json"
@@ -19,7 +21,8 @@ CURVES = "curves.json"
 @dataclass(frozen=True)
 class About:
     """``counts`` of the data by what is counted; ``settings`` by dotted name; ``fingerprints`` by kind of artifact;
-    ``curves``: the model's training curves, one dict a point; ``stage_seconds`` by stage.
+    ``curves``: the model's training curves, one dict a point; ``encoder_curves``: epoch and NDCG@10 on validation, by
+    behaviour encoder; ``stage_seconds`` by stage.
     """
 
     run: str
@@ -28,6 +31,7 @@ class About:
     versions: dict[str, str]
     fingerprints: dict[str, str]
     curves: list[dict[str, float]]
+    encoder_curves: dict[str, list[tuple[float, float]]]
     stage_seconds: dict[str, float]
 
     @property
@@ -57,6 +61,7 @@ def describe(
         versions=library_versions(),
         fingerprints=dict(sorted(fingerprints.items())),
         curves=_curves(artifacts),
+        encoder_curves=_encoder_curves(artifacts),
         stage_seconds=dict(stage_seconds),
     )
 
@@ -93,3 +98,14 @@ def _curves(artifacts: Sequence[Artifact]) -> list[dict[str, float]]:
             points = json.loads((artifact.path / CURVES).read_text())
             return [{name: float(v) for name, v in point.items() if isinstance(v, int | float)} for point in points]
     return []
+
+
+def _encoder_curves(artifacts: Sequence[Artifact]) -> dict[str, list[tuple[float, float]]]:
+    """Of every encoder of the behaviour among the artifacts that was validated."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for artifact in artifacts:
+        for name in ENCODERS if artifact.kind == Behaviour.kind else ():
+            if f"{name}.json" in artifact.manifest.files:
+                curve = read_description(artifact.path, name)["curve"]
+                found[name] = [(one["epoch"], one["ndcg_at_10"]) for one in curve if one["ndcg_at_10"] is not None]
+    return {name: points for name, points in found.items() if points}

@@ -31,7 +31,7 @@ from semconv.evaluation.tables import (
 )
 
 HISTORY_SHOWN = 8
-DASHES = ("", "second", "third", "fourth")
+DASHES = ("", "second", "third", "fourth", "fifth", "sixth", "seventh")
 
 
 def page(
@@ -223,9 +223,14 @@ def _training(about: About) -> str:
             what, [Line(f"{points[-1][1]:.4g}", points, "generative")], x_label=across, from_zero="loss" not in metric
         )
         charts.append(figure(f"<strong>{escape(what[0].upper() + what[1:])}</strong>", chart))
+    if about.encoder_curves:
+        look = looks(about.encoder_curves)
+        lines = [Line(system_label(name), points, look[name]) for name, points in about.encoder_curves.items()]
+        what = "NDCG@10 of the behaviour encoders on validation"
+        charts.append(figure(f"<strong>{what}</strong>", line_chart(what, lines, x_label="epoch", from_zero=True)))
     if not charts:
         return ""
-    return f'<h2>How the model learned</h2><div class="pair">{"".join(charts)}</div>'
+    return f'<h2>How the models learned</h2><div class="pair">{"".join(charts)}</div>'
 
 
 def _codes(codes: CodeMap) -> str:

@@ -71,7 +71,8 @@ svg .bar { color: var(--reference); }
 svg text.generative { fill: var(--generative); } svg text.collaborative { fill: var(--collaborative); }
 svg text.reference { fill: var(--reference); }
 svg .curve.second { stroke-dasharray: 6 3; } svg .curve.third { stroke-dasharray: 2 3; }
-svg .curve.fourth { stroke-dasharray: 9 3 2 3; }
+svg .curve.fourth { stroke-dasharray: 9 3 2 3; } svg .curve.fifth { stroke-dasharray: 12 4; }
+svg .curve.sixth { stroke-dasharray: 1 4; } svg .curve.seventh { stroke-dasharray: 9 3 2 3 2 3; }
 .user { border-top: 1px solid var(--rule); }
 .user summary { font-weight: 400; }
 .user .columns { margin: 1rem 0 1.5rem; }

@@ -89,7 +89,8 @@ def test_the_report_of_a_run(tiny_run: Run, tiny_settings: Settings) -> None:
     assert sampled == {min(len(split.users), tiny_settings.evaluate.truncated_users)}
     assert "generative_compact_vs_best_baseline" in report.metrics["significance"]
     html = report.page.read_text()
-    assert "How the model learned" in html
+    assert "How the models learned" in html
+    assert "NDCG@10 of the behaviour encoders on validation" in html
     assert html.count('<article class="user">') == tiny_settings.evaluate.examples
 
 

@@ -63,7 +63,8 @@ def about(corpus: Corpus, seconds: float = 2.5) -> About:
         "<i>tiny</i>", corpus, corpus.split("test"), [corpus], {"evaluate": {"at": [1, 5, 10]}}, {"ingest": seconds}
     )
     curves = [{"step": 10.0 * n, "loss": 3.0 / n, "recall@10": 0.1 * n} for n in range(1, 4)]
-    return replace(described, curves=curves)
+    encoders = {"sasrec": [(1.0, 0.1), (2.0, 0.15)], "lightgcn": [(1.0, 0.05), (2.0, 0.12)]}
+    return replace(described, curves=curves, encoder_curves=encoders)
 
 
 def codes() -> CodeMap:

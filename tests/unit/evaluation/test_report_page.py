@@ -14,7 +14,7 @@ from small_shop import HOSTILE, N_ITEMS
 from semconv.artifacts import Corpus
 from semconv.evaluation.examples import LONGEST, TOP, Example, choose
 from semconv.evaluation.metrics import hit_ranks
-from semconv.evaluation.page import page
+from semconv.evaluation.page import looks, page
 from semconv.evaluation.rankings import Rankings
 
 
@@ -65,7 +65,8 @@ def test_the_page_shows_all_its_parts(tmp_path: Path, corpus: Corpus, rankings: 
     html = report.page.read_text()
     assert html.count('<article class="user">') == 10
     assert html.count("<details open>") == 1
-    assert html.count("<svg") == 2 + 2 + 2 + 1 + 1
+    assert html.count("<svg") == 2 + 2 + 3 + 1 + 1
+    assert "NDCG@10 of the behaviour encoders on validation" in html
     assert html.count("<g fill=") == 4
     value = report.metrics["systems"]["sasrec"]["filtered"]["metrics"]["recall@5"]
     assert f"{value:.4f}" in html
@@ -115,3 +116,10 @@ def test_titles_are_cut_where_they_get_too_long(tmp_path: Path, corpus: Corpus, 
         assert first_target("z" * 5000).target == "z" * (LONGEST - 1) + "…"
     finally:
         corpus.__dict__["items"] = items
+
+
+def test_no_two_systems_are_drawn_alike() -> None:
+    """As many as a report of the full configuration has: seven of them are of one family."""
+    names = ["random", "popularity", "item_to_item", "item_to_item_tuned", "sasrec", "lightgcn", "dccf"]
+    names += ["text_neighbours", "generative_compact", "converged", "converged_without_generative"]
+    assert len(set(looks(names).values())) == len(names)
