@@ -2,7 +2,8 @@
 
 python -m benchmarks.steering --run runs/beauty --out FILE.json [--users N] [--depth N] [--quick]
 
-Each test user wishes for the held-out item, in one way at a time: a phrase of its title, a telling category, its brand.
+Validation users whom no blend was fitted on wish for what they took next, in one way at a time: a phrase of its title,
+a telling category, its brand.
 Compared, items of the history left out:
 
     steered     history and wish, by the blend ``steered``
@@ -15,7 +16,7 @@ Compared, items of the history left out:
 ``recall@10``, ``share_matching@10`` of the ten best, and ``among_unsteered@100``, the share of the ten best that the
 unsteered list has among its first hundred. An item matches a brand or a category that it has by name, and a phrase if
 its title has all the words. ``steered_over_filtered`` is the difference in recall with its 95% interval and p-value, by
-paired bootstrap over users. Nothing is fitted or chosen here; the blend comes from validation users.
+paired bootstrap over users. Nothing is fitted or chosen here, and the test split is not opened.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ Mask = npt.NDArray[np.bool_]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--run", type=Path, required=True, help="folder of a run that was converged with wishes")
-    parser.add_argument("--users", type=int, default=2000, help="test users, at most")
+    parser.add_argument("--users", type=int, default=2000, help="users, at most")
     parser.add_argument("--depth", type=int, default=1000, help="items of the unsteered list that are filtered")
 
 
@@ -64,8 +65,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     run = Run(str(options.run.parent), options.run.name)
     corpus, blend = Corpus.open(run.artifact("corpus")), Convergence.open(run.artifact("blend"))
     ranker = open_steered(run, searched(blend))
-    split = sample(corpus.split("test"), 200 if options.quick else options.users, np.random.default_rng(SEED))
+    told = blend.manifest.settings
+    others = unfitted(corpus.split("valid"), told["converge"]["users"], told["seed"])
+    split = sample(others, 200 if options.quick else options.users, np.random.default_rng(SEED))
     return steering(ranker, corpus.items, split, options.depth)
+
+
+def unfitted(valid: Split, users: int, seed: int) -> Split:
+    """The validation users besides the ``users`` that blends are fitted on; `ArtifactError` where there are none."""
+    fitted = sample(valid, users, np.random.default_rng(seed))
+    rows = np.flatnonzero(~np.isin(valid.users, fitted.users))
+    if not len(rows):
+        raise ArtifactError("The blends were fitted on all validation users", "Converge with fewer (--converge.users)")
+    return Split(valid.users[rows], valid.histories.take(rows), valid.targets[rows])
 
 
 def steering(ranker: SteeredRanker, items: pa.Table, split: Split, depth: int) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from benchmarks.steering import Matching, figures, first_matching, steering
+from benchmarks.steering import Matching, figures, first_matching, steering, unfitted
 from semconv.alignment.phrases import words_of
 from semconv.artifacts import Ragged, Split
 from semconv.artifacts.corpus import ITEMS
+from semconv.behaviour.training import sample
 from semconv.errors import ArtifactError
 from semconv.recommend.blend import Blend
 from semconv.recommend.converged import ConvergedRanker
@@ -118,3 +119,15 @@ def test_steering_is_measured_on_all_who_have_a_wish(items: pa.Table) -> None:
     nameless = pa.Table.from_pylist([{"item_id": f"i{item}"} for item in range(N)], schema=ITEMS)
     with pytest.raises(ArtifactError, match="to wish for"):
         steering(ranker(items), nameless, split, depth=N)
+
+
+def test_those_asked_are_the_users_that_no_blend_was_fitted_on() -> None:
+    users = np.arange(10, dtype=np.int64) * 3
+    histories = Ragged.of([np.array([n, n + 1], np.int32) for n in range(10)])
+    valid = Split(users, histories, np.arange(10, dtype=np.int32))
+    fitted = sample(valid, 7, np.random.default_rng(5))
+    asked = unfitted(valid, 7, 5)
+    assert sorted([*fitted.users, *asked.users]) == users.tolist()
+    assert [row[0] for row in asked.histories] == asked.targets.tolist() == (asked.users // 3).tolist()
+    with pytest.raises(ArtifactError, match="fitted on all validation users"):
+        unfitted(valid, 10, 5)
