@@ -105,7 +105,7 @@ def hold(folder: Path) -> None:
 def _drawn(snapshot: TopKSnapshot, count: int) -> list[str]:
     """Known users, with replacement."""
     drawn = np.random.default_rng(SEED + 1).integers(0, snapshot.n_users, count)
-    return user_ids(drawn).to_pylist()  # type: ignore[no-any-return]
+    return user_ids(drawn).to_pylist()  # type: ignore[no-any-return]  # pyarrow is untyped
 
 
 def user_ids(numbers: npt.NDArray[np.int64]) -> pa.StringArray:

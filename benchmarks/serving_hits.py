@@ -101,7 +101,7 @@ def beside(urls: dict[str, str], paths: Path, size: Size, counts: Sequence[int] 
 
     def load(url: str, connections: int, rate: float = 0, told: bool = False) -> Callable[[], Load]:
         chosen = {"connections": connections, "seconds": size.seconds, "rate": rate, "told": told}
-        return lambda: require_cached(ask(url, paths, **chosen))  # type: ignore[arg-type]
+        return lambda: require_cached(ask(url, paths, **chosen))  # type: ignore[arg-type]  # options of several types
 
     def look() -> None:
         for url in urls.values():

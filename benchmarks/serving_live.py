@@ -93,7 +93,7 @@ def under_overload(url: str, paths: Path, run: Run, saturation: float, size: Siz
     asked_as: Counter[str] = Counter()
     for _ in range(size.rounds):
         loads["idle"].append(hits())
-        with Asking(url, questions, **crowd) as asking:  # type: ignore[arg-type]
+        with Asking(url, questions, **crowd) as asking:  # type: ignore[arg-type]  # options of several types
             time.sleep(RAMP_S)
             loads["overloaded"].append(hits())
             loads["live"].append(asking.load())
