@@ -1,21 +1,23 @@
 """Alignment training in the token spelling: against a row per target, against the stock model, against waiting.
 
-python -m benchmarks.training --out FILE.json [--threads N]
+python -m benchmarks.training --out FILE.json [--threads N] [--precision bf16|float32|auto]
 
 Random weights of a Qwen3 shape, random items, sequences as long as Beauty's users': from the reference data beside the
 checkout, or drawn like them. What is compared takes turns in every round; a ratio is the median of the rounds' own.
+Both sides compute in the same precision: bf16, or the one asked for (``auto``: what a training takes by itself).
 
 histories                             "beauty" or "synthetic"
+precision                             "bf16" or "float32"
 targets_per_s_over_row_per_target     items learned a second (forward, backward, AdamW) over those of the usual way: a
                                       row for each, at most 20 items before it, rows of about one length together,
                                       padded to the longest, batches of as many places, stock model and loss; same users
-targets_per_s                         ours alone, with the engine ``plain`` in bf16
+targets_per_s                         ours alone, with the engine ``plain``
 tokens_per_target                     ours, and the rival's, both with padding: an item is four tokens
 fwd_bwd_over_stock                    forward and backward of the stock model on the same texts packed in the same rows,
-                                      with mask and positions, over ours; both with bf16 weights, same loss and gradient
+                                      with mask and positions, over ours; weights in that precision, same loss, gradient
 fwd_bwd_over_stock_shared_openings    ours as it trains: the opening that all histories share is read once for all
 matmul_share                          model FLOP/s of our forward and backward over matmul_gflops, see `model_flop`
-matmul_gflops                         a bf16 product of two square matrices, on the same threads
+matmul_gflops                         a product of two square matrices in the precision, on the same threads
 input_stall                           share of a training's time that is waited for data, from written examples, on
                                       the demo shape, which asks for them faster than larger ones
 ray_overhead                          seconds a step in Ray Train with DeepSpeed (ZeRO 1) over the same loop and engine
@@ -33,7 +35,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -45,6 +47,7 @@ from benchmarks.training_rival import Stock, grouped_batches, target_rows
 from benchmarks.training_users import BEAUTY, Sequences, batches_of, training_sequences
 from semconv.llm.packed_causal import IGNORED, PackedCausal, TokenBatch
 from semconv.llm.packing import block_mask
+from semconv.precision import Chosen, Precision, precision_on
 from semconv.training.loop import Plan, train
 from semconv.training.plain import PlainEngine
 from semconv.training.watch import Unwatched
@@ -53,6 +56,7 @@ RATE = 1e-4
 PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """Dense bf16, as the maker says; other GPUs are compared with the product measured here."""
 MFU_USERS = 512
+DTYPES: Mapping[Precision, torch.dtype] = {"bf16": torch.bfloat16, "float32": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument("--threads", type=int, help="compute threads; none takes torch's choice")
     parser.add_argument("--rounds", type=int, help="rounds behind each median")
+    parser.add_argument("--precision", choices=get_args(Chosen), default="bf16", help="auto: as align.precision")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -83,34 +88,36 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         torch.set_num_threads(options.threads)
     size = QUICK if options.quick else FULL
     source = BEAUTY if BEAUTY.exists() else None
-    results = figures(size, source, options.rounds or size.rounds)
+    precision = precision_on(device().type, options.precision)
+    results = figures(size, source, options.rounds or size.rounds, precision)
     if not options.quick:
         from benchmarks.training_cluster import ray_overhead
 
         _say("Ray Train beside one process")
-        results |= ray_overhead(CPU_SHAPES["demo"], source, torch.get_num_threads())
+        on_cpu = precision_on("cpu", options.precision)
+        results |= ray_overhead(CPU_SHAPES["demo"], source, torch.get_num_threads(), on_cpu)
     if torch.cuda.is_available():
         _say("a larger model on the GPU")
         results["gpu"] = {"mfu": _mfu(GPU_SHAPES["qwen3-0.6b"], source)}
     return results
 
 
-def figures(size: Size, source: Path | None, rounds: int) -> dict[str, Any]:
+def figures(size: Size, source: Path | None, rounds: int, precision: Precision) -> dict[str, Any]:
     """What needs no cluster."""
-    found: dict[str, Any] = {"histories": "synthetic" if source is None else "beauty"}
+    found: dict[str, Any] = {"histories": "synthetic" if source is None else "beauty", "precision": precision}
     _say("a row per target")
-    found |= _over_row_per_target(size, source, rounds)
+    found |= _over_row_per_target(size, source, rounds, precision)
     _say("the stock model")
-    found |= _over_stock(size, source, rounds)
+    found |= _over_stock(size, source, rounds, DTYPES[precision])
     _say("waiting for data")
-    return found | {"input_stall": _input_stall(size, source)}
+    return found | {"input_stall": _input_stall(size, source, precision)}
 
 
 def _say(what: str) -> None:
     print(f"training: {what}", file=sys.stderr, flush=True)
 
 
-def _over_row_per_target(size: Size, source: Path | None, rounds: int) -> dict[str, Any]:
+def _over_row_per_target(size: Size, source: Path | None, rounds: int, precision: Precision) -> dict[str, Any]:
     """Both ways learn the same users in all: a round is a batch of ours, and an even share of the rival's batches."""
     training = training_sequences(size.users * (rounds + 1), source)
     sequences = Sequences(training, size.shape["vocab_size"])
@@ -120,8 +127,8 @@ def _over_row_per_target(size: Size, source: Path | None, rounds: int) -> dict[s
     grouped = grouped_batches(rows, int(np.mean([portion.positions for portion in ours])))
     theirs = [grouped[lap :: rounds + 1] for lap in range(rounds + 1)]
     model, stock = (language_model(size.shape, torch.float32) for _ in range(2))
-    engine = PlainEngine(PackedCausal(model), weight_decay=0.05, precision="bf16")
-    rival = PlainEngine(Stock(stock), weight_decay=0.05, precision="bf16")
+    engine = PlainEngine(PackedCausal(model), weight_decay=0.05, precision=precision)
+    rival = PlainEngine(Stock(stock), weight_decay=0.05, precision=precision)
     our_turn, their_turn = iter(ours), iter(theirs)
 
     def our_way() -> None:
@@ -152,15 +159,15 @@ def _over_row_per_target(size: Size, source: Path | None, rounds: int) -> dict[s
     }
 
 
-def _over_stock(size: Size, source: Path | None, rounds: int) -> dict[str, Any]:
+def _over_stock(size: Size, source: Path | None, rounds: int, dtype: torch.dtype) -> dict[str, Any]:
     """Forward and backward of one packed batch, ours and the stock model's, and a large product beside them."""
     sequences = Sequences(training_sequences(size.users, source), size.shape["vocab_size"])
     shared, batch = (
         batches_of(sequences, len(sequences.windows), share=share)(0, 0).parts[0].to(device())
         for share in (True, False)
     )
-    ours = PackedCausal(language_model(size.shape, torch.bfloat16)).train()
-    stock = language_model(size.shape, torch.bfloat16).train()
+    ours = PackedCausal(language_model(size.shape, dtype)).train()
+    stock = language_model(size.shape, dtype).train()
     labels_RT = torch.full_like(batch.labels_RT, IGNORED)
     labels_RT[:, 1:] = batch.labels_RT[:, :-1]
 
@@ -178,7 +185,7 @@ def _over_stock(size: Size, source: Path | None, rounds: int) -> dict[str, Any]:
         ).loss
         return loss
 
-    left = torch.randn(size.square, size.square, device=device()).to(torch.bfloat16)
+    left = torch.randn(size.square, size.square, device=device()).to(dtype)
     right = torch.randn_like(left)
     timed = {
         "ours": lambda: _backward(lambda: our_loss(shared), ours),
@@ -232,7 +239,7 @@ class _Stall(Unwatched):
         self.waiting += [values["waiting"]] if "waiting" in values else []
 
 
-def _input_stall(size: Size, source: Path | None) -> float:
+def _input_stall(size: Size, source: Path | None, precision: Precision) -> float:
     """The mean over the points of a training, whose first waits for the first batch."""
     training = training_sequences(size.users * size.steps, source)
     model = PackedCausal(language_model(size.stalled, torch.float32))
@@ -240,7 +247,7 @@ def _input_stall(size: Size, source: Path | None) -> float:
         written = Sequences(training, size.stalled["vocab_size"]).write(Path(folder) / "examples")
         stall = _Stall()
         plan = Plan(epochs=1, steps=size.steps, learning_rate=RATE, warmup=0.05, seed=0)
-        train(PlainEngine(model, precision="bf16"), batches_of(written, size.users), plan, watch=stall)
+        train(PlainEngine(model, precision=precision), batches_of(written, size.users), plan, watch=stall)
     return float(np.mean(stall.waiting))
 
 

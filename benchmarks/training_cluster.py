@@ -1,8 +1,9 @@
 """What Ray Train costs a training in its steady state, beside the same loop and engine in a process of its own.
 
-Both train the same job on the same written examples with DeepSpeed, ZeRO 1, bf16, one worker and as many threads, and
-tell when each step began. They take turns, because a machine's speed drifts, and have the same priority: Ray would
-start its workers as nice as 15, which on a machine with other work tells of that work and not of Ray.
+Both train the same job on the same written examples with DeepSpeed, ZeRO 1, one worker, as many threads and the same
+precision, and tell when each step began. They take turns, because a machine's speed drifts, and have the same
+priority: Ray would start its workers as nice as 15, which on a machine with other work tells of that work and not of
+Ray.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from pipelines.worker import work as train_here
 from semconv.artifacts import AlignmentExamples
 from semconv.config import RaySettings, RunSettings, Settings
 from semconv.llm.packed_causal import PackedCausal
+from semconv.precision import Precision
 from semconv.training.job import EngineChoice, Job, make_engine, run_job
 from semconv.training.loop import Plan, Trained
 from semconv.training.watch import Unwatched
@@ -42,7 +44,14 @@ ALIKE = {"RAY_worker_niceness": "0", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def ray_overhead(
-    shape: Shape, source: Path | None, threads: int, *, users: int = 32, steps: int = 60, rounds: int = 4
+    shape: Shape,
+    source: Path | None,
+    threads: int,
+    precision: Precision,
+    *,
+    users: int = 32,
+    steps: int = 60,
+    rounds: int = 4,
 ) -> dict[str, Any]:
     """``ray_overhead``, the median of the rounds' ratios; ``ray_overhead_cpu``, the same of the training process's
     processor time, which other work on the machine changes less; ``seconds_per_step`` of both. ``users`` a step.
@@ -53,7 +62,8 @@ def ray_overhead(
         folder = Path(scratch)
         Sequences(training_sequences(users * steps, source), shape["vocab_size"]).write(folder / "examples")
         for number in range(rounds):
-            config = {"examples": str(folder / "examples"), "shape": shape, "users": users, "threads": threads}
+            config = {"examples": str(folder / "examples"), "shape": shape, "users": users}
+            config |= {"threads": threads, "precision": precision}
             ways = [partial(_on_ray, folder=folder, number=number), _in_one_process]
             order = (0, 1) if number % 2 else (1, 0)
             found = {way: ways[way](config | {"out": str(folder / f"{way}-{number}.json")}) for way in order}
@@ -100,7 +110,7 @@ def job_of(config: dict[str, Any]) -> Job:
         batches=lambda _rank, _world: batches,
         batch_size=config["users"],
         plan=lambda steps: Plan(epochs=1, steps=steps, learning_rate=1e-4, warmup=0.05, seed=0),
-        engine=EngineChoice("deepspeed", "bf16", zero_stage=1),
+        engine=EngineChoice("deepspeed", config["precision"], zero_stage=1),
         export=export,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from benchmarks.training import Size, figures, model_flop
@@ -12,6 +13,7 @@ from benchmarks.training_rival import HISTORY, grouped_batches, target_rows
 from benchmarks.training_users import Sequences, batches_of, interactions, training_sequences
 from semconv.artifacts.ragged import Ragged
 from semconv.llm.packed_causal import IGNORED
+from semconv.precision import Precision
 
 SHAPE = {
     "hidden_size": 16,
@@ -65,9 +67,10 @@ def test_flop_are_counted_by_hand() -> None:
     assert model_flop(SHAPE, batch) == 6 * (matrices * tokens + 16 * 1400 * 8) + 12 * 16 * pairs
 
 
-def test_the_figures_come_out() -> None:
-    found = figures(Size(SHAPE, users=3, rounds=1, steps=3, stalled=SHAPE, square=32), None, 1)
-    assert found["histories"] == "synthetic"
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_figures_come_out(precision: Precision) -> None:
+    found = figures(Size(SHAPE, users=3, rounds=1, steps=3, stalled=SHAPE, square=32), None, 1, precision)
+    assert (found["histories"], found["precision"]) == ("synthetic", precision)
     assert found["tokens_per_target"]["ours"] < found["tokens_per_target"]["row_per_target"]
     assert 0 <= found["input_stall"] <= 1
     positive = "targets_per_s_over_row_per_target", "targets_per_s", "fwd_bwd_over_stock", "matmul_share"
