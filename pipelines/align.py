@@ -10,6 +10,7 @@ from typing import Any
 
 from pipelines import examples
 from pipelines.actors import gpus_for
+from pipelines.cluster import sharing_cores
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.train import fit
 from pipelines.worker import work as train_here
@@ -34,7 +35,8 @@ def build(work: Work) -> None:
     logs = (work.run.path / "logs" / "align").absolute()
     if settings.align.start is not None:
         paths["start"] = str(Path(settings.align.start).absolute())
-    config = {"paths": paths, "settings": settings, "out": str(work.out("model").absolute()), "logs": str(logs)}
+    told = sharing_cores(settings, settings.align.workers)
+    config = {"paths": paths, "settings": told, "out": str(work.out("model").absolute()), "logs": str(logs)}
     fit(
         work,
         align_here,

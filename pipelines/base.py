@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.actors import gpus_for
+from pipelines.cluster import sharing_cores
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
 from pipelines.worker import work as train_here
@@ -28,8 +29,9 @@ def build(work: Work) -> None:
         work.count("base", parameters=parameters)
         return
     corpus = work.input(Corpus)
-    config = {"corpus": str(corpus.path.absolute()), "settings": settings, "out": str(folder.absolute())}
     workers = settings.base.workers
+    told = sharing_cores(settings, workers)
+    config = {"corpus": str(corpus.path.absolute()), "settings": told, "out": str(folder.absolute())}
     fit(work, _loop, config, name="base", workers=workers, gpu=gpus_for("base.workers", workers))
     collect(folder)
 

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 
 from pipelines.quiet import hushed, quieten
-from semconv.config import RaySettings
+from semconv.config import RaySettings, Settings
 from semconv.errors import ResourceError
 from semconv.progress import Report
 
@@ -26,16 +26,28 @@ HEALTH_CHECK_INTERVAL = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
 
 
 def environment(settings: RaySettings) -> dict[str, str]:
-    """Environment of every worker: threads, few and asleep while they wait, DeepSpeed's compiled pieces, Ray's pace."""
+    """Environment of every worker: threads, DeepSpeed's compiled pieces, Ray's pace."""
     threads = str(settings.threads)
     return {
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "OMP_WAIT_POLICY": "passive",
         "TOKENIZERS_PARALLELISM": "false",
         "TORCH_EXTENSIONS_DIR": os.environ.get("TORCH_EXTENSIONS_DIR", str(Path(sys.prefix) / "torch_extensions")),
         HEALTH_CHECK_INTERVAL: os.environ.get(HEALTH_CHECK_INTERVAL, "0.5"),
     }
+
+
+def sharing_cores(settings: Settings, workers: int) -> Settings:
+    """The settings with as many compute threads as each of ``workers`` processes should have.
+
+    ``ray.threads``, but on a cluster started here no more than its share of this machine's cores: threads that wait
+    for a core hold up those that have one. Nodes of a cluster that is joined may each have a worker.
+    """
+    if settings.ray.joined:
+        return settings
+    share = max(1, len(os.sched_getaffinity(0)) // workers)
+    ray_settings = settings.ray.model_copy(update={"threads": min(settings.ray.threads, share)})
+    return settings.model_copy(update={"ray": ray_settings})
 
 
 def authenticate() -> None:
@@ -57,7 +69,7 @@ def cluster(settings: RaySettings, flags: Mapping[str, str] | None = None) -> It
     if ray.is_initialized():
         yield
         return
-    address = settings.address or os.environ.get("RAY_ADDRESS")
+    address = settings.joined
     if not address:
         authenticate()
     own: dict[str, Any] = {"num_cpus": settings.num_cpus, "include_dashboard": False}

@@ -19,6 +19,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from pipelines.actors import Pool
+from pipelines.cluster import sharing_cores
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import Convergence, Corpus, ItemTokens, ItemVectors, Recommender, Run, Split
 from semconv.artifacts.blend import FILE
@@ -164,7 +165,11 @@ def _gathered(work: Work, asked: Asked) -> Lesson:
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / chosen.batch_size)).map_batches(
         GatherEvidence,
         batch_size=chosen.batch_size,
-        fn_constructor_kwargs={"run": work.run.absolute(), "settings": work.settings, "wished": wished},
+        fn_constructor_kwargs={
+            "run": work.run.absolute(),
+            "settings": sharing_cores(work.settings, chosen.workers),
+            "wished": wished,
+        },
         **pool.arguments,
     )
     lessons: dict[int, Lesson] = {}

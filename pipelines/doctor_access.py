@@ -7,7 +7,6 @@ import os
 import stat
 from pathlib import Path
 
-from pipelines.doctor_machine import joined
 from semconv.config import Settings
 from semconv.errors import ResourceError, SettingError
 
@@ -22,7 +21,7 @@ def token(settings: Settings) -> str:
             f"RAY_AUTH_MODE is {mode}, so that whoever reaches the cluster can run programs on it",
             "Set RAY_AUTH_MODE=token, or leave it unset where a cluster is started here",
         )
-    address = joined(settings)
+    address = settings.ray.joined
     if address is None:
         return "a cluster started here gets one, in memory"
     if os.environ.get("RAY_AUTH_TOKEN"):

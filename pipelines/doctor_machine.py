@@ -26,7 +26,7 @@ PIECE = "deepspeed_shm_comm"
 def cores(settings: Settings) -> str:
     """There are CPUs for every stage's workers; logical ones where the cluster is started here."""
     here = len(os.sched_getaffinity(0))
-    if joined(settings) is not None:
+    if settings.ray.joined is not None:
         return f"{here} here; the workers' nodes are asked when a stage begins"
     for setting, (workers, spare) in workers_of(settings).items():
         if workers + spare > settings.ray.num_cpus:
@@ -40,7 +40,7 @@ def cores(settings: Settings) -> str:
 
 def memory(settings: Settings) -> str:
     """There is room for the workers of the widest stage."""
-    workers = 1 if joined(settings) is not None else max(count for count, _ in workers_of(settings).values())
+    workers = 1 if settings.ray.joined is not None else max(count for count, _ in workers_of(settings).values())
     needed = BASE_BYTES + workers * WORKER_BYTES
     free = available()
     if free < needed:
@@ -74,7 +74,7 @@ def gpu(settings: Settings) -> str:
                 "Install with constraints/gpu.txt; in a container, start it with the GPUs (--gpus all)",
             )
         return "none; training runs on CPUs"
-    if joined(settings) is None:
+    if settings.ray.joined is None:
         for setting in ("embed.workers", "base.workers", "align.workers"):
             workers, _ = workers_of(settings)[setting]
             if workers > count:
@@ -100,11 +100,6 @@ def compiler(settings: Settings) -> str:
     if not (folder / f"{PIECE}.so").exists():
         raise ResourceError(f"DeepSpeed's compiled piece is not in {folder}", "Build it: python -m pipelines.prepare")
     return f"DeepSpeed's piece is built, in {folder}"
-
-
-def joined(settings: Settings) -> str | None:
-    """The address of the cluster that the work would join; none where one is started here."""
-    return settings.ray.address or os.environ.get("RAY_ADDRESS") or None
 
 
 def workers_of(settings: Settings) -> dict[str, tuple[int, int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 
-from pipelines.doctor_machine import joined
 from semconv.config import Settings
 from semconv.errors import ResourceError
 
@@ -16,7 +15,7 @@ TIMEOUT_S = 2.0
 
 def cluster(settings: Settings) -> str:
     """Something listens at the address of the cluster."""
-    address = joined(settings)
+    address = settings.ray.joined
     if address is None:
         return "one is started here for the time of a run"
     found = re.fullmatch(r"(?:\w+://)?(\[[^\]]+\]|[^:/]+):(\d+)/?", address)

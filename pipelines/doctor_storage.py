@@ -9,7 +9,7 @@ from pathlib import Path
 from pyarrow import ArrowException
 from pyarrow.fs import FileSystem
 
-from pipelines.doctor_machine import GIB, joined
+from pipelines.doctor_machine import GIB
 from semconv.artifacts import Run, require_space
 from semconv.artifacts.store_files import shown_uri
 from semconv.config import Settings
@@ -41,7 +41,7 @@ def corpus(settings: Settings) -> str:
 def root(settings: Settings) -> str:
     """The run's folder can be written, and reached by every node where there are several."""
     place = settings.run.root
-    if joined(settings) is not None and "://" not in place and not Path(place).is_absolute():
+    if settings.ray.joined is not None and "://" not in place and not Path(place).is_absolute():
         raise SettingError(
             f"run.root is '{place}', a relative path, and the work runs on a cluster that is joined",
             "Give --run.root an absolute path that every node can reach, or a URI",

@@ -15,7 +15,7 @@ import ray
 import torch
 
 from pipelines.actors import Pool, gpus_for
-from pipelines.cluster import Claims
+from pipelines.cluster import Claims, sharing_cores
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
 from semconv.artifacts import Corpus, ItemVectors, Ragged, Split
@@ -134,7 +134,7 @@ def build(work: Work) -> None:
         "encoders": {name: chosen.model_dump(mode="json") for name, chosen in settings.encoders.items()},
         "counter": counter,
         "seed": work.settings.run.seed,
-        "threads": max(1, work.settings.ray.threads // settings.workers),
+        "threads": sharing_cores(work.settings, settings.workers).ray.threads,
         "folder": str(folder),
         "claims": Claims.remote(),
     }

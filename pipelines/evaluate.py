@@ -16,6 +16,7 @@ import ray.data
 import torch
 
 from pipelines.actors import Pool
+from pipelines.cluster import sharing_cores
 from pipelines.refit import refit_run
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import (
@@ -123,7 +124,11 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / size)).map_batches(
         RankUsers,
         batch_size=size,
-        fn_constructor_kwargs={"run": run.absolute(), "settings": settings, "opener": opener},
+        fn_constructor_kwargs={
+            "run": run.absolute(),
+            "settings": sharing_cores(settings, settings.evaluate.workers),
+            "opener": opener,
+        },
         **pool.arguments,
     )
     report(0, users, "opening the systems")

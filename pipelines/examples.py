@@ -19,7 +19,7 @@ import ray.data
 import torch
 
 from pipelines.actors import Pool
-from pipelines.cluster import require_cpus
+from pipelines.cluster import require_cpus, sharing_cores
 from pipelines.stage import Stage, Work, run_stages
 from semconv.alignment.builder import Builder, open_builder
 from semconv.alignment.registry import description_of, unanswered
@@ -70,7 +70,7 @@ def build(work: Work) -> None:
     written = ray.data.from_arrow([table.slice(row, 1) for row in range(len(shards))]).map_batches(
         WriteShards,
         batch_size=1,
-        fn_constructor_kwargs={"paths": paths, "settings": settings, "folder": str(folder)},
+        fn_constructor_kwargs={"paths": paths, "settings": sharing_cores(settings, workers), "folder": str(folder)},
         **Pool(min(workers, len(shards))).arguments,
     )
     for batch in written.iter_batches(batch_size=None, batch_format="numpy"):

@@ -23,6 +23,7 @@ import pyarrow as pa
 import torch
 
 from pipelines.actors import Pool
+from pipelines.cluster import sharing_cores
 from pipelines.console import StageLine
 from pipelines.precache_carry import Carried, Stamps, changed, stamps_of
 from pipelines.precache_units import Job, Unit
@@ -194,7 +195,8 @@ def _rank(work: Work, job: Job, users: int, opener: Opener, pool: Pool) -> None:
             work.line(ranked, users, f"ranked {ranked:,} of {users:,} users")
 
     work.line(0, users, "opening the model")
-    kwargs = {"run": work.run.absolute(), "settings": work.settings, "opener": opener}
+    settings = sharing_cores(work.settings, work.settings.precache.workers)
+    kwargs = {"run": work.run.absolute(), "settings": settings, "opener": opener}
     job.rank(RankUnits, kwargs, pool, report)
 
 

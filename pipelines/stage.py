@@ -117,7 +117,7 @@ def local_files(name: str, model: str | None) -> dict[str, str]:
 
 def _require_lasting_root(settings: Settings) -> None:
     """A submitted job runs in a temporary folder, and other nodes have folders of their own."""
-    joins = settings.ray.address or os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
+    joins = settings.ray.joined or os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR")
     if joins and "://" not in settings.run.root and not Path(settings.run.root).is_absolute():
         raise SettingError(
             f"run.root is '{settings.run.root}', a relative path, and the work runs on a cluster that is joined",

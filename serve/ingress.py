@@ -41,6 +41,8 @@ DEFAULTS = {
 
 FRONT = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve.front.middlewares"}
 """What stands before Serve wherever this application's requests come in; not for proxies that other ones share."""
+ASLEEP = {"OMP_WAIT_POLICY": "passive"}
+"""Compute threads of a live replica that wait for work leave the cores to what answers beside it."""
 SIDE_PORTS = {"HAPROXY_METRICS_PORT": 9101, "HAPROXY_STATS_PORT": 8404, "FALLBACK_PROXY_HTTP_PORT": 8500}
 """HAProxy's metrics and statistics, on all interfaces, and the proxy that it falls back to, on the service's own."""
 

@@ -40,15 +40,16 @@ def service(settings: Settings) -> Iterator[str]:
     found = args.model_copy(update={"serve": args.serve.model_copy(update={"release": None})})  # `variants` say which
     host, port = settings.serve.host, free_port(settings.serve.host, settings.serve.port)
     url = base_url(host, port)
-    joins = bool(ray.is_initialized() or settings.ray.address or os.environ.get("RAY_ADDRESS"))
+    joins = bool(ray.is_initialized() or settings.ray.joined)
     flags = ingress.flags(settings.serve.haproxy)
     with ThreadPoolExecutor(1) as beside, tempfile.TemporaryDirectory(prefix="semconv-") as private:
         imported = beside.submit(import_module, "serve.declared")  # Ray Serve takes as long as Ray takes to start
-        own = {} if joins else flags | ingress.FRONT | ingress.alone(Path(private), nearby_port)
+        of_replicas = flags | ingress.FRONT | ingress.ASLEEP
+        own = {} if joins else of_replicas | ingress.alone(Path(private), nearby_port)
         with cluster(settings.ray, own):
             declared = imported.result()
             quieten(settings.ray.verbose)
-            of_serve, of_replicas = (flags, flags | ingress.FRONT) if joins else ({}, {})
+            of_serve, of_replicas = (flags, of_replicas) if joins else ({}, {})
             running = Running(url, ray.get_runtime_context().gcs_address, os.environ.get("RAY_AUTH_TOKEN", ""))
             try:
                 declared.start(declared.declared(found, variants, of_replicas), host, port, of_serve)

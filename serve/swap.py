@@ -83,7 +83,7 @@ def _outcomes(wanted: Outcome) -> list[Outcome]:
 def connected(settings: Settings) -> Iterator[None]:
     """A connection to the cluster that serves the run of these settings; raises `ResourceError` where there is none."""
     ray = settings.ray
-    if not (ray.address or os.environ.get("RAY_ADDRESS")):
+    if not ray.joined:
         running = Running.read(Args.of(settings).state)
         if running is None:
             raise ResourceError(

@@ -86,9 +86,7 @@ class EmbedSettings(Section):
     )
     text_batch_size: Positive = operational(256, "items per encoder call")
     text_workers: Positive = operational(1, "encoder processes")
-    workers: Positive = operational(
-        1, "processes that fit the collaborative models, each one model at a time; together they have ray.threads"
-    )
+    workers: Positive = operational(1, "processes that fit the collaborative models, each one model at a time")
     behaviour: tuple[EncoderName, ...] = setting(
         ("sasrec", "lightgcn"),
         "behaviour encoders whose item vectors, side by side, go into the tokens",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import model_validator
@@ -43,5 +44,12 @@ class RaySettings(Section):
 
     address: str | None = operational(None, "cluster to join; none starts one on this machine")
     num_cpus: Positive = operational(4, "logical CPUs of a cluster started here (bookkeeping, not cores)")
-    threads: Positive = operational(2, "compute threads of each worker process")
+    threads: Positive = operational(
+        2, "compute threads of each worker process; on a cluster started here at most its share of the machine's cores"
+    )
     verbose: bool = operational(False, "show Ray's own log lines")
+
+    @property
+    def joined(self) -> str | None:
+        """The address of the cluster that the work joins; none where one is started here."""
+        return self.address or os.environ.get("RAY_ADDRESS") or None
