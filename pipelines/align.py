@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import examples
-from pipelines.actors import gpus_for
 from pipelines.cluster import sharing_cores
 from pipelines.stage import Stage, Work, run_stages
 from pipelines.train import fit
@@ -43,7 +42,7 @@ def build(work: Work) -> None:
         config,
         name="align",
         workers=settings.align.workers,
-        gpu=gpus_for("align.workers", settings.align.workers),
+        gpu=work.room.gpus_for("align.workers", settings.align.workers),
         max_failures=settings.align.max_failures,
         logs=logs,
     )

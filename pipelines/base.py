@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipelines.actors import gpus_for
 from pipelines.cluster import sharing_cores
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
@@ -32,7 +31,7 @@ def build(work: Work) -> None:
     workers = settings.base.workers
     told = sharing_cores(settings, workers)
     config = {"corpus": str(corpus.path.absolute()), "settings": told, "out": str(folder.absolute())}
-    fit(work, _loop, config, name="base", workers=workers, gpu=gpus_for("base.workers", workers))
+    fit(work, _loop, config, name="base", workers=workers, gpu=work.room.gpus_for("base.workers", workers))
     collect(folder)
 
 

@@ -110,20 +110,6 @@ def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def require_cpus(setting: str, workers: int, spare: int = 1) -> None:
-    """Raise `ResourceError` where work would wait for ever: ``workers`` of one CPU each, and ``spare`` beside them.
-
-    Actors of Ray Data hold their CPUs until the end, so one must stay free for the reads that feed them.
-    """
-    cpus = int(ray.cluster_resources().get("CPU", 0))
-    if workers + spare > cpus:
-        free = ", of which one must stay free" if spare else ""
-        raise ResourceError(
-            f"{setting} is {workers} and the cluster has {cpus} CPUs{free}",
-            f"Lower {setting}, or raise ray.num_cpus; a cluster that is joined needs more nodes",
-        )
-
-
 @ray.remote(num_cpus=0)
 class Board:
     """Where workers write how far they are, for the driver to read."""

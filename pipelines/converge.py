@@ -160,7 +160,7 @@ def _gathered(work: Work, asked: Asked) -> Lesson:
     names = (*map(source_name, sources), *([source_of(WISH_FEATURES[0])] if wished else []))
     features = (*(name for source in sources for name in source.features), *(WISH_FEATURES if wished else ()))
     chosen, users = work.settings.converge, len(asked.split.users)
-    pool = Pool.of("converge.workers", chosen.workers)
+    pool = Pool.of(work.room, "converge.workers", chosen.workers)
     work.line(0, users, "opening the systems")
     blocks = ray.data.range(users, override_num_blocks=math.ceil(users / chosen.batch_size)).map_batches(
         GatherEvidence,

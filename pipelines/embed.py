@@ -14,8 +14,9 @@ import pyarrow as pa
 import ray
 import torch
 
-from pipelines.actors import Pool, gpus_for
+from pipelines.actors import Pool
 from pipelines.cluster import Claims, sharing_cores
+from pipelines.room import Room
 from pipelines.stage import Stage, Work, local_files, run_stages
 from pipelines.train import fit
 from semconv.artifacts import Corpus, ItemVectors, Ragged, Split
@@ -53,7 +54,7 @@ def encoder_width(model: str) -> int:
     return TextEncoder(model).width
 
 
-def encode_texts(texts: list[str], settings: EmbedSettings, report: Report) -> torch.Tensor:
+def encode_texts(texts: list[str], settings: EmbedSettings, report: Report, room: Room) -> torch.Tensor:
     """Unit vectors of all texts, float32 (N, Dt), a zero row for an empty one; encoded on the cluster.
 
     Texts travel shortest first with their index, so that batches hold little padding and may come back in any order.
@@ -63,7 +64,7 @@ def encode_texts(texts: list[str], settings: EmbedSettings, report: Report) -> t
     order = by_length(texts)
     if not order:
         return vectors
-    pool = Pool.of("embed.text_workers", settings.text_workers)
+    pool = Pool.of(room, "embed.text_workers", settings.text_workers)
     size = settings.text_batch_size
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
     encoded = ray.data.from_arrow([pa.table({"item": chunk, "text": [texts[i] for i in chunk]}) for chunk in chunks])
@@ -123,7 +124,7 @@ def build(work: Work) -> None:
     corpus = work.input(Corpus)
     settings = work.settings.embed
     texts = item_texts(corpus.items)
-    text = encode_texts(texts, settings, work.line)
+    text = encode_texts(texts, settings, work.line, work.room)
     folder = work.out("behaviour").absolute()
     counter = settings.item_to_item
     tuned = [TUNED_NAME] if counter.tune or counter.chosen is not None else []
@@ -145,7 +146,7 @@ def build(work: Work) -> None:
         name="embed",
         report=Together(work.line, models),
         workers=settings.workers,
-        gpu=gpus_for("embed.workers", settings.workers),
+        gpu=work.room.gpus_for("embed.workers", settings.workers),
     )
     collect(folder)
     has_text = torch.tensor([bool(t) for t in texts], dtype=torch.bool)

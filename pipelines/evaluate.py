@@ -18,6 +18,7 @@ import torch
 from pipelines.actors import Pool
 from pipelines.cluster import sharing_cores
 from pipelines.refit import refit_run
+from pipelines.room import Room
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import (
     Artifact,
@@ -117,7 +118,7 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
     users, size = len(split.users), settings.evaluate.batch_size
     if users == 0:
         raise ArtifactError(f"{corpus.path} has no user to test on", "Use a corpus with longer histories")
-    pool = Pool.of("evaluate.workers", settings.evaluate.workers)
+    pool = Pool.of(Room(settings.ray.wait_s, report), "evaluate.workers", settings.evaluate.workers)
     k = max(settings.evaluate.at)
     gathering = Gathering(split, corpus.n_items, k)
     again = [Answers(question, split, corpus.n_items, k) for question in questions_of(settings, corpus)]

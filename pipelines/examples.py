@@ -19,7 +19,7 @@ import ray.data
 import torch
 
 from pipelines.actors import Pool
-from pipelines.cluster import require_cpus, sharing_cores
+from pipelines.cluster import sharing_cores
 from pipelines.stage import Stage, Work, run_stages
 from semconv.alignment.builder import Builder, open_builder
 from semconv.alignment.registry import description_of, unanswered
@@ -59,7 +59,7 @@ def build(work: Work) -> None:
     """Write every shard; what is wrong with the input is found here, before any worker starts."""
     settings, folder = with_templates_found(work.settings), work.out("examples").absolute()
     workers = settings.align.example_workers
-    require_cpus("align.example_workers", workers)
+    work.room.require_cpus("align.example_workers", workers)
     paths = {kind.kind: str(work.input(kind).path.absolute()) for kind in KINDS}
     builder = _open(paths, settings)
     sizes, left_out = builder.sizes, unanswered(settings.align)

@@ -98,7 +98,7 @@ def build(work: Work, opener: Opener = open_recommender) -> None:
 
 def _build(work: Work, opener: Opener) -> None:
     chosen = work.settings.precache
-    pool = Pool.of("precache.workers", chosen.workers)
+    pool = Pool.of(work.room, "precache.workers", chosen.workers)
     known, since = _histories(work), _since(work)
     stamps_U = stamps_of(known.items)
     carried = None if since is None else Carried(since, known.user_ids, stamps_U)

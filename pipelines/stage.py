@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from pipelines.cluster import cluster
 from pipelines.console import StageLine
 from pipelines.explain import explain
+from pipelines.room import Room
 from semconv.artifacts import Artifact, Manifest, Run, check_lineage, digest, finish, request_of, require_space, staging
 from semconv.artifacts.manifest import describe_files
 from semconv.config import Section, Settings, determining
@@ -34,6 +35,11 @@ class Work:
     inputs: dict[str, Artifact] = field(default_factory=dict)
     folders: dict[str, Path] = field(default_factory=dict)
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def room(self) -> Room:
+        """What the cluster has for the stage's workers."""
+        return Room(self.settings.ray.wait_s, self.line)
 
     def input(self, kind: type[A]) -> A:
         """The opened input of this type."""

@@ -12,7 +12,6 @@ from typing import Any
 import ray
 import torch
 
-from pipelines.actors import gpus_for
 from pipelines.cluster import RemoteReport, remote_report
 from pipelines.stage import Stage, Work, run_stages
 from semconv.artifacts import BaseModel, Corpus, ItemTokens, ItemVectors, Manifest, Run
@@ -86,7 +85,7 @@ def _fit(work: Work) -> dict[str, Any]:
     chosen = work.settings.tokenize
     inputs = [work.input(kind).path for kind in (Corpus, ItemVectors, BaseModel)]
     paths = [str(path.absolute()) for path in (*inputs, work.out("tokens"))]
-    gpus = int(chosen.quantizer == "rqvae" and gpus_for("tokenize", 1))
+    gpus = int(chosen.quantizer == "rqvae" and work.room.gpus_for("tokenize", 1))
     with remote_report(work.line) as report:
         task = fit_and_write.options(num_gpus=gpus)
         seed = work.settings.run.seed

@@ -13,7 +13,7 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 import semconv.errors
-from pipelines.cluster import remote_report, require_cpus
+from pipelines.cluster import remote_report
 from pipelines.stage import Work
 from semconv.artifacts.handover import discard
 from semconv.artifacts.store_files import StoreFiles
@@ -47,7 +47,7 @@ def fit(
     parts of another number of workers, and whatever `SemconvError` the loop raised: it would come back at every try,
     so that only crashes are survived up to ``max_failures`` times.
     """
-    require_cpus(f"{name}.workers", workers, spare=0)
+    work.room.require_cpus(f"{name}.workers", workers, spare=0)
     storage = work.run.kept(name)
     if work.settings.run.force:
         storage.delete_folder("")

@@ -73,8 +73,13 @@ class Nodes:
         """All but the head."""
         return self._started[1:]
 
-    def start(self, cpus: int, within: Sequence[str | Path] = (), host: str | None = None) -> Node:
-        """One node more; ``within`` is a command that runs another, ``host`` the address that the node has there."""
+    def start(
+        self, cpus: int, within: Sequence[str | Path] = (), host: str | None = None, more: Sequence[str | Path] = ()
+    ) -> Node:
+        """One node more; ``within`` is a command that runs another, ``host`` the address that the node has there.
+
+        ``more`` are further options of ``ray start``.
+        """
         port, dashboard = (address.rpartition(":")[2] for address in (self.address, self.dashboard))
         place = ["--address", self.address]
         if not self._started:
@@ -83,7 +88,7 @@ class Nodes:
         command = ["start", *place, *agent, "--node-ip-address", host or self.host, "--num-cpus", str(cpus), "--block"]
         without = {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"}
         process = subprocess.Popen(
-            [*within, SCRIPTS / "ray", *command],
+            [*within, SCRIPTS / "ray", *command, *more],
             cwd=REPOSITORY,
             env=without,
             stdout=subprocess.DEVNULL,

@@ -47,6 +47,9 @@ class RaySettings(Section):
     threads: Positive = operational(
         2, "compute threads of each worker process; on a cluster started here at most its share of the machine's cores"
     )
+    wait_s: float = operational(
+        0.0, "seconds that a cluster which starts nodes by itself is given for the CPUs and GPUs a stage lacks", ge=0
+    )
     verbose: bool = operational(False, "show Ray's own log lines")
 
     @property

@@ -10,6 +10,7 @@ import ray
 import ray.data
 
 from pipelines.actors import Pool
+from pipelines.room import Room
 
 
 class Given:
@@ -28,4 +29,4 @@ def given(pool: Pool) -> list[str]:
 
 if __name__ == "__main__":
     ray.init("local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False)
-    print(json.dumps({count: given(Pool.of("precache.workers", count)) for count in (2, 3)}))
+    print(json.dumps({count: given(Pool.of(Room(), "precache.workers", count)) for count in (2, 3)}))

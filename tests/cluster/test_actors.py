@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pipelines.actors import Pool
+from pipelines.room import Room
 from semconv.errors import ResourceError
 from tests.conftest import run_module
 
@@ -19,6 +20,6 @@ def test_each_actor_has_a_gpu_of_its_own_and_there_are_no_more_than_gpus() -> No
 
 
 def test_without_gpus_an_actor_takes_a_cpu_and_one_stays_free() -> None:
-    assert Pool.of("precache.workers", 3) == Pool(3, gpus=0)
+    assert Pool.of(Room(), "precache.workers", 3) == Pool(3, gpus=0)
     with pytest.raises(ResourceError, match="one must stay free"):
-        Pool.of("precache.workers", 4)
+        Pool.of(Room(), "precache.workers", 4)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from pipelines.cluster import remote_report, require_cpus
+from pipelines.cluster import remote_report
 from pipelines.console import StageLine
+from pipelines.room import Room
 from pipelines.stage import Stage, Work, local_files, run_stages
 from semconv.artifacts import Manifest, Run
 from semconv.config import RunSettings, Settings, TokenizeSettings
@@ -108,11 +109,12 @@ def test_a_disk_that_runs_full_inside_a_worker_is_named(tmp_path: Path, kind: ty
 
 
 def test_more_workers_than_cpus_are_refused_before_they_wait() -> None:
-    require_cpus("align.workers", 4, spare=0)
+    room = Room()
+    room.require_cpus("align.workers", 4, spare=0)
     with pytest.raises(ResourceError, match=r"align\.workers is 5"):
-        require_cpus("align.workers", 5, spare=0)
+        room.require_cpus("align.workers", 5, spare=0)
     with pytest.raises(ResourceError, match="one must stay free"):
-        require_cpus("evaluate.workers", 4)
+        room.require_cpus("evaluate.workers", 4)
 
 
 def test_a_joined_cluster_needs_an_absolute_root(monkeypatch: pytest.MonkeyPatch) -> None:
