@@ -25,7 +25,7 @@ import torch
 from benchmarks.harness import Results
 from benchmarks.training_cluster import ALIKE
 from pipelines.actors import Pool
-from pipelines.cluster import cluster, environment
+from pipelines.cluster import cluster, environment, sharing_cores
 from pipelines.precache import RankUnits
 from pipelines.precache_units import Job, Unit
 from semconv.artifacts import Corpus, Run
@@ -96,7 +96,8 @@ def _job(histories: Ragged, settings: Settings, folder: Path) -> Path:
 def _on_ray(run: Run, settings: Settings, folder: Path) -> Pace:
     """The job as the pipeline runs it, by the times at which the answers of its units were written."""
     began = time.time()
-    kwargs = {"run": run, "settings": settings, "opener": open_recommender}
+    shared = sharing_cores(settings, settings.precache.workers)
+    kwargs = {"run": run, "settings": shared, "opener": open_recommender}
     job = Job(StoreFiles.open(str(folder)))
     with cluster(settings.ray):
         job.rank(RankUnits, kwargs, Pool(settings.precache.workers), lambda _done, _total: None)

@@ -23,7 +23,8 @@ input_stall                           share of a training's time that is waited 
 ray_overhead                          seconds a step in Ray Train with DeepSpeed (ZeRO 1) over the same loop and engine
                                       in a process of its own, see `benchmarks.training_cluster`; not with ``--quick``
 ray_overhead_cpu                      the same in processor time of the training process
-gpu.mfu                               model FLOP/s of Qwen3-0.6B steps over the GPU's peak; on a GPU only
+ray_overhead_precision                of both, on the CPU
+gpu.mfu                               model FLOP/s of Qwen3-0.6B steps in bf16 over the GPU's peak; on a GPU only
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
         _say("Ray Train beside one process")
         on_cpu = precision_on("cpu", options.precision)
+        results["ray_overhead_precision"] = on_cpu
         results |= ray_overhead(CPU_SHAPES["demo"], source, torch.get_num_threads(), on_cpu)
     if torch.cuda.is_available():
         _say("a larger model on the GPU")

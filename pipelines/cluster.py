@@ -21,14 +21,19 @@ from semconv.errors import ResourceError
 from semconv.progress import Report
 
 POLL_S = 0.5
+CGROUP = Path("/sys/fs/cgroup")
 HEALTH_CHECK_INTERVAL = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
 """How often Ray Train looks at its workers. A report waits for the look after the one before it: 2 s by default."""
 
 
 def environment(settings: RaySettings) -> dict[str, str]:
-    """Environment of every worker: threads, DeepSpeed's compiled pieces, Ray's pace."""
-    threads = str(settings.threads)
-    return {
+    """Environment of every worker: threads, DeepSpeed's compiled pieces, Ray's pace.
+
+    Threads that wait keep their core where `sharing_cores` sees to it that each has one, and sleep elsewhere.
+    """
+    threads = str(settings.threads if settings.joined else min(settings.threads, cores_here()))
+    asleep = {"OMP_WAIT_POLICY": "passive"} if settings.joined else {}
+    return asleep | {
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",
@@ -45,9 +50,19 @@ def sharing_cores(settings: Settings, workers: int) -> Settings:
     """
     if settings.ray.joined:
         return settings
-    share = max(1, len(os.sched_getaffinity(0)) // workers)
+    share = max(1, cores_here() // workers)
     ray_settings = settings.ray.model_copy(update={"threads": min(settings.ray.threads, share)})
     return settings.model_copy(update={"ray": ray_settings})
+
+
+def cores_here(cgroup: Path = CGROUP) -> int:
+    """Cores that this process may use: those of the machine that it is given, or as many as a container's quota."""
+    given = len(os.sched_getaffinity(0))
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except OSError:
+        return given
+    return given if quota == "max" else max(1, min(given, int(quota) // int(period)))
 
 
 def authenticate() -> None:

@@ -49,7 +49,7 @@ class StageLine:
         with self._lock:
             if done < self._last:
                 self._begun = (done, now)
-            self._last = done
+            self._last = done if total else float("inf")  # what comes after a wait begins anew
             changed = bool(note) and note.split(" ")[0] != self._note
             self._note = note.split(" ")[0] if note else self._note
             if now - self._shown < (REDRAW_EVERY_S if self._live else LOG_EVERY_S) and not changed:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from pipelines.cluster import environment
+from pipelines.cluster import CGROUP, cores_here, environment
 from pipelines.doctor_versions import DRIVER
 from semconv.config import Settings
 from semconv.errors import ResourceError
@@ -19,13 +19,12 @@ BASE_BYTES = 3 * GIB
 WORKER_BYTES = GIB
 """What a worker that has imported torch takes, with a model of a few million parameters."""
 SHARED_BYTES = GIB
-CGROUP = Path("/sys/fs/cgroup")
 PIECE = "deepspeed_shm_comm"
 
 
 def cores(settings: Settings) -> str:
     """There are CPUs for every stage's workers; logical ones where the cluster is started here."""
-    here = len(os.sched_getaffinity(0))
+    here = cores_here()
     if settings.ray.joined is not None:
         return f"{here} here; the workers' nodes are asked when a stage begins"
     for setting, (workers, spare) in workers_of(settings).items():

@@ -28,7 +28,7 @@ from semconv.behaviour.store import load_encoder, read_description, write_counte
 from semconv.behaviour.tuning import Tuned, tune, tuned_before
 from semconv.behaviour.vectors import joined
 from semconv.cli import main
-from semconv.config import EmbedSettings, Settings
+from semconv.config import Settings
 from semconv.progress import Report, Together
 from semconv.tokens.text_encoder import TextEncoder, by_length, item_texts
 
@@ -36,7 +36,8 @@ from semconv.tokens.text_encoder import TextEncoder, by_length, item_texts
 class Encode:
     """A Ray Data actor: batches of texts in, item indices and vectors out."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, threads: int) -> None:
+        torch.set_num_threads(threads)
         self._encoder = TextEncoder(model, device="cuda" if torch.cuda.is_available() else "cpu")
 
     def __call__(self, batch: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -54,23 +55,24 @@ def encoder_width(model: str) -> int:
     return TextEncoder(model).width
 
 
-def encode_texts(texts: list[str], settings: EmbedSettings, report: Report, room: Room) -> torch.Tensor:
+def encode_texts(texts: list[str], settings: Settings, report: Report) -> torch.Tensor:
     """Unit vectors of all texts, float32 (N, Dt), a zero row for an empty one; encoded on the cluster.
 
     Texts travel shortest first with their index, so that batches hold little padding and may come back in any order.
     """
     report(0, len(texts), "loading the text encoder")
-    vectors = torch.zeros(len(texts), ray.get(encoder_width.remote(settings.text_model)))
+    chosen = settings.embed
+    vectors = torch.zeros(len(texts), ray.get(encoder_width.remote(chosen.text_model)))
     order = by_length(texts)
     if not order:
         return vectors
-    pool = Pool.of(room, "embed.text_workers", settings.text_workers)
-    size = settings.text_batch_size
+    pool = Pool.of(Room.of(settings.ray, report), "embed.text_workers", chosen.text_workers)
+    size = chosen.text_batch_size
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
     encoded = ray.data.from_arrow([pa.table({"item": chunk, "text": [texts[i] for i in chunk]}) for chunk in chunks])
     encoded = encoded.map_batches(
         Encode,
-        fn_constructor_args=(settings.text_model,),
+        fn_constructor_args=(chosen.text_model, sharing_cores(settings, pool.workers).ray.threads),
         batch_size=size,
         **pool.arguments,
     )
@@ -124,7 +126,7 @@ def build(work: Work) -> None:
     corpus = work.input(Corpus)
     settings = work.settings.embed
     texts = item_texts(corpus.items)
-    text = encode_texts(texts, settings, work.line, work.room)
+    text = encode_texts(texts, work.settings, work.line)
     folder = work.out("behaviour").absolute()
     counter = settings.item_to_item
     tuned = [TUNED_NAME] if counter.tune or counter.chosen is not None else []

@@ -118,7 +118,7 @@ def rank_users(run: Run, settings: Settings, corpus: Corpus, report: Progress, o
     users, size = len(split.users), settings.evaluate.batch_size
     if users == 0:
         raise ArtifactError(f"{corpus.path} has no user to test on", "Use a corpus with longer histories")
-    pool = Pool.of(Room(settings.ray.wait_s, report), "evaluate.workers", settings.evaluate.workers)
+    pool = Pool.of(Room.of(settings.ray, report), "evaluate.workers", settings.evaluate.workers)
     k = max(settings.evaluate.at)
     gathering = Gathering(split, corpus.n_items, k)
     again = [Answers(question, split, corpus.n_items, k) for question in questions_of(settings, corpus)]

@@ -65,13 +65,14 @@ def build(work: Work) -> None:
     sizes, left_out = builder.sizes, unanswered(settings.align)
     total, done = sum(sizes.values()), 0
     shards = shards_of(sizes)
+    workers = min(workers, len(shards))
     work.line(0, total, "examples written")
     table = pa.table({"family": [family for family, _ in shards], "shard": [shard for _, shard in shards]})
     written = ray.data.from_arrow([table.slice(row, 1) for row in range(len(shards))]).map_batches(
         WriteShards,
         batch_size=1,
         fn_constructor_kwargs={"paths": paths, "settings": sharing_cores(settings, workers), "folder": str(folder)},
-        **Pool(min(workers, len(shards))).arguments,
+        **Pool(workers).arguments,
     )
     for batch in written.iter_batches(batch_size=None, batch_format="numpy"):
         done += int(np.sum(batch["rows"]))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Self
 
 import ray
 from ray.autoscaler.sdk import request_resources
 
+from semconv.config import RaySettings
 from semconv.errors import ResourceError
 from semconv.progress import Report, silent
 
@@ -18,7 +20,8 @@ LOOK_S = 1.0
 class Room:
     """What the cluster has. Where that is too little its autoscaler is asked, and given ``wait_s`` seconds.
 
-    ``report`` is told what is waited for.
+    ``report`` is told what is waited for. The cluster has one list of such requests, which Ray Data and Ray Train write
+    anew whenever they like; so what is waited for is asked again at every look.
     """
 
     wait_s: float = 0.0
@@ -40,14 +43,21 @@ class Room:
 
     def gpus_for(self, setting: str, workers: int) -> bool:
         """Whether the cluster has GPUs, for all workers that ``setting`` asks for; too few are a `ResourceError`."""
-        gpus = self._grown("GPU", workers) if self.gpus else 0
-        if 0 < gpus < workers:
+        if not self.gpus:
+            return False
+        gpus = self._grown("GPU", workers)
+        if gpus < workers:
             raise ResourceError(
                 f"{setting} is {workers} and the cluster has {gpus} GPUs, one for each worker at most",
-                f"Lower {setting} to {gpus}, or hide the GPUs with CUDA_VISIBLE_DEVICES= to train on CPUs; "
+                f"Lower {setting} to {max(1, gpus)}, or hide the GPUs with CUDA_VISIBLE_DEVICES= to train on CPUs; "
                 "where the cluster starts nodes by itself, give it time with ray.wait_s",
             )
-        return gpus > 0
+        return True
+
+    @classmethod
+    def of(cls, settings: RaySettings, report: Report) -> Self:
+        """What the settings say; a cluster started here cannot grow."""
+        return cls(settings.wait_s if settings.joined else 0.0, report)
 
     @property
     def gpus(self) -> int:
@@ -59,10 +69,10 @@ class Room:
         until = time.monotonic() + self.wait_s
         if (found := _count(resource)) >= wanted or not self.wait_s:
             return found
-        request_resources(bundles=[{resource: 1}] * wanted)
         try:
             while (found := _count(resource)) < wanted and time.monotonic() < until:
-                self.report(0, wanted, f"waiting for {wanted} {resource}s, of which the cluster has {found}")
+                request_resources(bundles=[{resource: 1}] * wanted)
+                self.report(0, 0, f"waiting for {wanted} {resource}s, of which the cluster has {found}")
                 time.sleep(LOOK_S)
         finally:
             request_resources(bundles=[])

@@ -39,7 +39,7 @@ class Work:
     @property
     def room(self) -> Room:
         """What the cluster has for the stage's workers."""
-        return Room(self.settings.ray.wait_s, self.line)
+        return Room.of(self.settings.ray, self.line)
 
     def input(self, kind: type[A]) -> A:
         """The opened input of this type."""

@@ -47,7 +47,8 @@ def fit(
     parts of another number of workers, and whatever `SemconvError` the loop raised: it would come back at every try,
     so that only crashes are survived up to ``max_failures`` times.
     """
-    work.room.require_cpus(f"{name}.workers", workers, spare=0)
+    if not gpu:  # a worker on a GPU claims that alone
+        work.room.require_cpus(f"{name}.workers", workers, spare=0)
     storage = work.run.kept(name)
     if work.settings.run.force:
         storage.delete_folder("")

@@ -11,7 +11,6 @@ import torch
 
 from pipelines import embed, ingest
 from pipelines.console import StageLine
-from pipelines.room import Room
 from pipelines.stage import run_stages
 from semconv.artifacts import Corpus, ItemVectors, Run
 from semconv.behaviour.item_to_item import ItemToItem
@@ -115,6 +114,6 @@ def test_a_model_that_cannot_be_loaded_is_one_message_and_leaves_no_artifact(
 
 
 def test_a_catalogue_without_text_gets_no_text_vectors(tiny_settings: Settings) -> None:
-    vectors = embed.encode_texts(["", "", ""], tiny_settings.embed, StageLine("embed"), Room())
+    vectors = embed.encode_texts(["", "", ""], tiny_settings, StageLine("embed"))
     assert vectors.shape == (3, 384)
     assert vectors.abs().sum() == 0

@@ -70,3 +70,14 @@ def test_the_time_left_follows_the_pace_of_the_part_at_hand(monkeypatch: pytest.
     assert "about 31s left" in shown[1]
     assert "left" not in shown[2]
     assert "about 1m40s left" in shown[3]
+
+
+def test_a_wait_before_the_work_is_no_part_of_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("pipelines.console.time.monotonic", lambda: now[0])
+    stream = Terminal()
+    with StageLine("align", stream) as line:
+        for at, done, total in [(1.0, 0, 0), (1200.0, 0, 0), (1210.0, 5, 100), (1220.0, 15, 100)]:
+            now[0] = at
+            line(done, total, "waiting" if not total else "epoch")
+    assert "about 1m25s left" in stream.getvalue()
