@@ -131,7 +131,7 @@ def _against_generate(shape: Shape, codes_NL: Int32, rounds: int) -> dict[str, A
     found = beam_search(token_model(exact), trie, prompts, BEAMS, BEAMS, "full")
     same = [
         agrees(list(zip(items.tolist(), scores.tolist(), strict=True)), legal.items_of(answer), BEAMS)
-        for items, scores, answer in zip(*found, generate(exact, prompts, legal, BEAMS), strict=True)
+        for items, scores, answer in zip(found.items, found.scores, generate(exact, prompts, legal, BEAMS), strict=True)
     ]
     return {
         "parameters": sum(weight.numel() for weight in model.parameters()),

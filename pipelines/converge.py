@@ -202,7 +202,7 @@ STAGE = Stage(
     makes=("blend",),
     needs=(Corpus, ItemVectors, Behaviour, ItemTokens, Recommender),
     reads=("converge", "recommend.beams", "recommend.candidates", "recommend.precision"),
-    code=3,
+    code=4,
     build=build,
     raw=_fingerprint_of_other,
 )

@@ -98,12 +98,12 @@ def token_memory(backbone: Any) -> int:
 
 
 def search_memory(trie: Trie, beams: int) -> Memory:
-    """The candidates of one user's beams at the level that has most of them."""
+    """The candidates of one user's beams at the level that has most of them, and the beams' prefixes, twice."""
     widest = 0
     for level, offsets in enumerate(trie.offsets):
         counts = offsets.diff()
         widest = max(widest, int(counts.topk(min(beams if level else 1, len(counts))).values.sum()))
-    return Memory(0, CANDIDATE * widest)
+    return Memory(0, CANDIDATE * widest + 2 * 4 * trie.levels * min(beams, len(trie.items)))
 
 
 def free_memory(device: torch.device) -> int:

@@ -45,10 +45,15 @@ FLOOR = -1e30
 
 
 class Found(NamedTuple):
-    """Best items first: ``items`` int32 (B, k), `NO_ITEM` past the last; ``scores`` float32 (B, k), -inf there."""
+    """Best items first: ``items`` int32 (B, k), `NO_ITEM` past the last; ``scores`` float32 (B, k), -inf there.
+
+    ``prefixes`` float32 (B, k, L): the score of an item's first code, of its first two, and so on; of all its codes it
+    is the item's own score, but for what the model says of whole items. Any number past the last item.
+    """
 
     items: Int32
     scores: npt.NDArray[np.float32]
+    prefixes: npt.NDArray[np.float32]
 
 
 class _Beams(NamedTuple):
@@ -87,7 +92,7 @@ def beam_search(
     _require_same_codes(model, trie)
     batch = len(histories)
     if batch == 0:
-        return _nothing(0, k)
+        return _nothing(0, k, trie.levels)
     try:
         width = min(beams, len(trie.items))
         return _search(model, trie, histories, k, width, scoring, ItemFilter(trie, batch, exclude, allow))
@@ -123,11 +128,12 @@ def _search(
     root = torch.zeros((batch, 1), dtype=torch.long, device=trie.device)
     beams = _Beams(root, root.float(), root, root == 0)
     asked_BK = beams.live_BK
+    prefixes_BKL = beams.scores_BK.new_zeros((batch, 1, trie.levels))
     broken: list[torch.Tensor] = []
     for level in range(trie.levels):
         children = trie.children(level, beams.nodes_BK, beams.live_BK)
         if not len(children.node_T):
-            return _nothing(batch, k)
+            return _nothing(batch, k, trie.levels)
         if level:
             codes_BK = trie.codes[level - 1][beams.nodes_BK]
             asked_BK = beams.live_BK if scoring == "full" else beams.live_BK & (children.counts_BK > 1)
@@ -139,6 +145,8 @@ def _search(
         if scoring == "legal":
             gains_T = _renormalised(gains_T, children.beam_T, beams.nodes_BK.numel())
         beams = _best(trie, level, beams, children, gains_T, legal, width)
+        prefixes_BKL = _of_parents(prefixes_BKL, beams)
+        prefixes_BKL[:, :, level] = beams.scores_BK
     leaves = trie.children(trie.levels, beams.nodes_BK, beams.live_BK)
     rows_T = leaves.beam_T // beams.nodes_BK.shape[1]
     whole_T = model.finish(state, trie.items[leaves.node_T].long(), rows_T)
@@ -147,12 +155,18 @@ def _search(
         whole_T = whole_T.clamp_(min=FLOOR)
     _require_numbers(broken)
     beams = _best(trie, trie.levels, beams, leaves, whole_T, legal, k)
-    found = _nothing(batch, k)
+    found = _nothing(batch, k, trie.levels)
     items_BK = torch.where(beams.live_BK, trie.items[beams.nodes_BK], NO_ITEM)
     scores_BK = torch.where(beams.live_BK, beams.scores_BK, -torch.inf)
     found.items[:, : items_BK.shape[1]] = items_BK.cpu().numpy()
     found.scores[:, : items_BK.shape[1]] = scores_BK.cpu().numpy()
+    found.prefixes[:, : items_BK.shape[1]] = _of_parents(prefixes_BKL, beams).cpu().numpy()
     return found
+
+
+def _of_parents(values_BKL: torch.Tensor, beams: _Beams) -> torch.Tensor:
+    """What the beams that these continue have, (B, K, L)."""
+    return values_BKL.gather(1, beams.parents_BK[:, :, None].expand(-1, -1, values_BKL.shape[2]))
 
 
 def _gains(scores_XC: torch.Tensor, asked_BK: torch.Tensor, children: Children, codes_T: torch.Tensor) -> torch.Tensor:
@@ -237,8 +251,9 @@ def _require_numbers(broken: list[torch.Tensor]) -> None:
         )
 
 
-def _nothing(batch: int, k: int) -> Found:
-    return Found(np.full((batch, k), NO_ITEM, np.int32), np.full((batch, k), -np.inf, np.float32))
+def _nothing(batch: int, k: int, levels: int) -> Found:
+    items, scores = np.full((batch, k), NO_ITEM, np.int32), np.full((batch, k), -np.inf, np.float32)
+    return Found(items, scores, np.zeros((batch, k, levels), np.float32))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

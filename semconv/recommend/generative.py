@@ -11,7 +11,7 @@ from semconv.artifacts.ragged import Int32
 from semconv.llm.filters import Allowed, filters_for
 from semconv.llm.memory import free_memory, search_memory
 from semconv.llm.protocol import BeamModel
-from semconv.llm.search import Scoring, beam_search
+from semconv.llm.search import Found, Scoring, beam_search
 from semconv.llm.trie import Trie
 from semconv.recommend.ranker import Ranking
 
@@ -40,6 +40,18 @@ class GenerativeRanker:
         allow: Allowed | None = None,
     ) -> Ranking:
         """See `Ranker`; ``allow`` and the scores as in `beam_search`."""
+        found = self.search(histories, k, exclude=exclude, allow=allow)
+        return Ranking(found.items, found.scores)
+
+    def search(
+        self,
+        histories: Sequence[Int32],
+        k: int,
+        *,
+        exclude: Sequence[Int32] | None = None,
+        allow: Allowed | None = None,
+    ) -> Found:
+        """The same with what the search knows of the items' codes."""
         beams = max(self.beams, k)
         parts = []
         for rows in self._batches(histories, min(beams, len(self.trie.items))):
@@ -47,7 +59,7 @@ class GenerativeRanker:
             excluded, allowed = filters_for(exclude, allow, rows)
             found = beam_search(self.model, self.trie, part, k, beams, self.scoring, exclude=excluded, allow=allowed)
             parts.append(found)
-        return Ranking(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _batches(self, histories: Sequence[Int32], beams: int) -> list[range]:
         """All rows in batches that memory holds: one empty batch where there are none."""

@@ -14,21 +14,22 @@ import torch
 from semconv.artifacts.ragged import Int32
 from semconv.recommend.evidence import Reading
 from semconv.recommend.generative import GenerativeRanker
-from semconv.recommend.ranker import NO_ITEM, Ranking
+from semconv.recommend.ranker import NO_ITEM
 
 
 class GenerativeSource:
-    """Scores of items, how much a history raises them, and which of them the search finds.
+    """Scores of items, what of them comes from which codes, how much a history raises them, and what the search finds.
 
     The search proposes. Then it is led, by a filter, to the items asked about, so that each has its own score, whether
     the search alone would have come to it or not. ``lift`` is that score less the one after no history at all: what
-    the model knows besides what everybody buys.
+    the model knows besides what everybody buys. ``prefix_1`` is the score of an item's first code, ``prefix_2`` that
+    of the first two, up to all but the last; ``whole`` is what the model says of the item besides its codes.
     """
-
-    features = ("generative.score", "generative.lift", "generative.found")
 
     def __init__(self, ranker: GenerativeRanker) -> None:
         self._ranker = ranker
+        prefixes = (f"prefix_{level}" for level in range(1, ranker.trie.levels))
+        self.features = tuple(f"generative.{name}" for name in ("score", "lift", "found", "whole", *prefixes))
 
     def read(self, histories: Sequence[Int32]) -> Reading:
         """See `Source`."""
@@ -43,9 +44,19 @@ class GenerativeSource:
 
 def scores_of(ranker: GenerativeRanker, histories: Sequence[Int32], items_BM: torch.Tensor) -> torch.Tensor:
     """Scores of the items int64 (B, M), which may repeat, after each history: float32 (B, M)."""
+    return _asked(ranker, histories, items_BM)[0]
+
+
+def _asked(
+    ranker: GenerativeRanker, histories: Sequence[Int32], items_BM: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores of the items, float32 (B, M), and of their prefixes of codes, float32 (B, M, L)."""
     asked = [np.unique(items_M).astype(np.int32) for items_M in items_BM.numpy()]
-    found = ranker.rank(histories, max(map(len, asked)), allow=asked)
-    return _looked_up(found, items_BM)[0]
+    found = ranker.search(histories, max(map(len, asked)), allow=asked)
+    places_BM, _ = _places(found.items, items_BM)
+    prefixes_BKL = torch.from_numpy(found.prefixes)
+    prefixes_BML = prefixes_BKL.gather(1, places_BM[:, :, None].expand(-1, -1, prefixes_BKL.shape[2]))
+    return torch.from_numpy(found.scores).gather(1, places_BM), prefixes_BML
 
 
 class _Read:
@@ -71,14 +82,14 @@ class _Read:
 
     def features(self, items_BM: torch.Tensor) -> torch.Tensor:
         """See `Reading`."""
-        scores_BM = scores_of(self._ranker, self._histories, items_BM)
-        found_BM = _looked_up(self._found, items_BM)[1]
-        return torch.stack([scores_BM, scores_BM - self._usual_N[items_BM], found_BM.float()], dim=2)
+        scores_BM, prefixes_BML = _asked(self._ranker, self._histories, items_BM)
+        found_BM = _places(self._found.items, items_BM)[1]
+        told = [scores_BM, scores_BM - self._usual_N[items_BM], found_BM.float(), scores_BM - prefixes_BML[:, :, -1]]
+        return torch.cat([torch.stack(told, dim=2), prefixes_BML[:, :, :-1]], dim=2)
 
 
-def _looked_up(ranking: Ranking, items_BM: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores that a ranking has of items, float32 (B, M), and whether it has them; those of others mean nothing."""
-    items_BK, scores_BK = torch.from_numpy(ranking.items.astype(np.int64)), torch.from_numpy(ranking.scores)
-    ordered_BK, order_BK = items_BK.sort(dim=1)
+def _places(items_BK: Int32, items_BM: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where a ranking has each of the items, int64 (B, M), and whether it does; places of others mean nothing."""
+    ordered_BK, order_BK = torch.from_numpy(items_BK.astype(np.int64)).sort(dim=1)
     place_BM = torch.searchsorted(ordered_BK, items_BM.contiguous()).clamp_(max=items_BK.shape[1] - 1)
-    return scores_BK.gather(1, order_BK).gather(1, place_BM), ordered_BK.gather(1, place_BM) == items_BM
+    return order_BK.gather(1, place_BM), ordered_BK.gather(1, place_BM) == items_BM

@@ -22,7 +22,7 @@ def require_what_generate_finds(model: Any, spelling: Spelling, histories: list[
     legal = Continuations([spelling.answer(item) for item in range(len(spelling.rows))])
     answers = generate(model, [spelling.prompt(history) for history in histories], legal, beams)
     assert NO_ITEM not in found.items
-    for items, scores, answer in zip(*found, answers, strict=True):
+    for items, scores, answer in zip(found.items, found.scores, answers, strict=True):
         assert agrees(list(zip(items.tolist(), scores.tolist(), strict=True)), legal.items_of(answer), beams)
 
 

@@ -44,6 +44,31 @@ def test_with_beams_for_all_it_ranks_the_whole_catalogue(scoring: Any, levels: i
         np.testing.assert_allclose([by_item[item] for item in found.items[user]], scores, atol=1e-5)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("scoring", ["full", "legal"])
+def test_the_score_of_every_prefix_is_that_of_an_item_with_no_further_codes(scoring: Any, whole: bool) -> None:
+    levels, codes, items = 3, 4, 60
+    rows, _ = catalogue(items, levels, codes, seed=3)
+    model = TableModel(USERS, levels, codes)
+    model.items_UN = torch.randn(USERS, items, generator=torch.Generator().manual_seed(3)) if whole else None
+    trie, asked = Trie.build(rows, codes), lists(np.random.default_rng(5), items, 0.2)
+    everything = beam_search(model, trie, histories(USERS), items + 2, items + 2, scoring)
+    few = beam_search(model, trie, histories(USERS), 7, 9, scoring)
+    led = beam_search(model, trie, histories(USERS), 20, 20, scoring, allow=asked, exclude=[asked[0][:2]] * USERS)
+    assert everything.prefixes.shape == (USERS, items + 2, levels)
+    for found in (everything, few, led):
+        for user in range(USERS):
+            there = found.items[user] != NO_ITEM
+            ranked, prefixes_KL = found.items[user][there], found.prefixes[user][there]
+            assert len(ranked)
+            for level in range(1, levels + 1):
+                alone = brute_force(TableModel(USERS, level, codes), user, rows[:, :level], items, scoring)
+                by_item = dict(zip(*alone, strict=True))
+                np.testing.assert_allclose(prefixes_KL[:, level - 1], [by_item[item] for item in ranked], atol=1e-5)
+            said = model.items_UN[user].numpy()[ranked] if model.items_UN is not None else 0.0
+            np.testing.assert_allclose(found.scores[user][there], prefixes_KL[:, -1] + said, atol=1e-5)
+
+
 @pytest.mark.parametrize("scoring", ["full", "legal"])
 def test_what_a_model_says_of_whole_items_is_added_and_tells_items_of_one_tuple_apart(scoring: Any) -> None:
     rows, counts = catalogue(60, 2, 4, seed=1)
@@ -182,6 +207,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_changes(fits: int, kind
     assert sum(model.batches) == USERS
     np.testing.assert_array_equal(whole.items, parts.items)
     np.testing.assert_array_equal(whole.scores, parts.scores)
+    np.testing.assert_array_equal(whole.prefixes[whole.items >= 0], parts.prefixes[parts.items >= 0])
 
 
 class Unbounded(TableModel):
@@ -207,6 +233,7 @@ def test_what_the_allocator_of_the_cpu_refuses_is_halved_too(fits: int) -> None:
     assert sum(model.batches) == USERS
     np.testing.assert_array_equal(whole.items, parts.items)
     np.testing.assert_array_equal(whole.scores, parts.scores)
+    np.testing.assert_array_equal(whole.prefixes[whole.items >= 0], parts.prefixes[parts.items >= 0])
 
 
 def test_an_error_of_another_kind_is_not_tried_again() -> None:

@@ -61,6 +61,23 @@ def test_what_is_known_of_an_item_depends_on_nothing_else(opened: Opened, histor
             assert torch.allclose(whole.features_BMF[row, mine], alone.features_BMF[0, other], atol=1e-4)
 
 
+def test_the_aligned_model_tells_what_of_a_score_is_from_which_codes(opened: Opened, histories: list[Any]) -> None:
+    source, items_BM = opened.sources(beams=20)[0], torch.arange(40).expand(len(histories), -1)
+    told_BMF = source.read(histories).features(items_BM)
+    told = {name.removeprefix("generative."): told_BMF[..., place] for place, name in enumerate(source.features)}
+    levels = opened.tokens.levels
+    assert list(told) == ["score", "lift", "found", "whole", *(f"prefix_{level}" for level in range(1, levels))]
+    model = opened.generative(20, "legal", "float32").model
+    codes_NL = torch.from_numpy(opened.tokens.codes.astype(np.int64))[:40]
+    _, first_BC = model.start(histories, 20, normalised=False)
+    legal = torch.from_numpy(opened.tokens.codes.astype(np.int64))[:, 0].unique()
+    wanted_BM = (first_BC - first_BC[:, legal].logsumexp(1, keepdim=True))[:, codes_NL[:, 0]]
+    assert torch.allclose(told["prefix_1"], wanted_BM, atol=1e-4)
+    for shorter, longer in ((level, level + 1) for level in range(1, levels - 1)):
+        assert (told[f"prefix_{longer}"] <= told[f"prefix_{shorter}"] + 1e-4).all()
+    assert (told["score"] - told["whole"] <= told[f"prefix_{levels - 1}"] + 1e-4).all()
+
+
 def test_encoders_and_counters_tell_their_scores(opened: Opened, histories: list[Any]) -> None:
     counts_N, items_BM = opened.behaviour.counts, torch.arange(40).expand(len(histories), -1)
     encoder = next(iter(opened.behaviour.encoders.values()))
