@@ -24,6 +24,7 @@ def resumed(run: Run, settings: Settings, events: Path, shares: tuple[float, ...
     arguments = _arguments(settings, scratch / "killed.yaml", "--precache.events", str(events))
     killed_at = []
     for share in shares:
+        # mypy infers no type for a lambda with a default
         kill_when(arguments, lambda share=share: done(run) >= share, scratch / "log")  # type: ignore[misc]
         killed_at.append(done(run))
     seconds = _finish(arguments)

@@ -47,6 +47,7 @@ def shared(snapshot: str) -> Results:
     program = [sys.executable, "-m", "benchmarks.generated_snapshot", "hold", snapshot]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with ExitStack() as stack:
+        # mypy cannot tell the options in a dictionary apart
         readers = [stack.enter_context(subprocess.Popen(program, text=True, **pipes)) for _ in range(READERS)]  # type: ignore[call-overload]
         for reader in readers:
             if not reader.stdout.readline():
